@@ -24,7 +24,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import JsonValue, digest_of
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.locks import exclusive
-from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.files.records import from_json_text, to_json
 from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
@@ -234,7 +234,7 @@ def _replaced(
 def _rows(path: Path) -> Iterator[CorpusSequence]:
     with path.open(encoding="utf-8") as file:
         for line in file:
-            yield from_json(CorpusSequence, json.loads(line))
+            yield from_json_text(CorpusSequence, line)
 
 
 def _line(sequence: CorpusSequence) -> str:

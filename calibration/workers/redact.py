@@ -14,7 +14,7 @@ from quantgate.calibration.redaction.texts import PlacedText, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.records import from_json_text
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -79,7 +79,7 @@ def _kept_lines(path: Path) -> int:
 def _sequences(path: Path) -> Iterator[CorpusSequence]:
     with path.open(encoding="utf-8") as file:
         for line in file:
-            yield from_json(CorpusSequence, json.loads(line))
+            yield from_json_text(CorpusSequence, line)
 
 
 def _detector(call: DetectCall) -> "Detector":

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.runtime import Runtime
-from quantgate.pipelines.files.records import from_json, to_json, write_text
+from quantgate.pipelines.files.records import from_json_text, to_json, write_text
 from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
@@ -76,5 +76,5 @@ class MarginsMeasure:
         produce_once(folder, MarginsTally, produce)
         verify(folder, read_manifest(folder, MarginsTally))
         lines = (folder / _LINES).read_text(encoding="utf-8").split("\n")
-        margins = [from_json(AnswerMargin, json.loads(line)) for line in lines if line]
+        margins = [from_json_text(AnswerMargin, line) for line in lines if line]
         return {margin.item_id: margin for margin in margins}

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from quantgate.pipelines.domain.run import Answer
-from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.files.records import from_json_text, to_json
 
 
 class AnswerLog:
@@ -54,6 +54,6 @@ def _parsed(line: bytes) -> Answer | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return from_json(Answer, json.loads(line))
+        return from_json_text(Answer, line)
     except (ValueError, ValidationError):
         return None

@@ -1,12 +1,11 @@
 """The files that requests name: prompts to be answered, and texts to be tokenized alike."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.records import from_json_text
 
 PROBED_TOKENS = 1024
 """How much of the longest text a probe decodes: all of 4,000 tokens takes half of an audit of a small model.
@@ -26,11 +25,11 @@ class ProbeText:
 
 def read_prompts(file: Path) -> list[Prompt]:
     """Return the prompts of a JSONL file, in its order."""
-    return [from_json(Prompt, json.loads(line)) for line in file.read_bytes().splitlines() if line]
+    return [from_json_text(Prompt, line) for line in file.read_bytes().splitlines() if line]
 
 
 def probe_texts(file: Path) -> Iterator[ProbeText]:
     """Yield the texts of a JSONL file, in its order."""
     with file.open("rb") as lines:
         for line in lines:
-            yield from_json(ProbeText, json.loads(line))
+            yield from_json_text(ProbeText, line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tokenizers import Tokenizer
 
@@ -12,7 +13,7 @@ from quantgate.pipelines.evaluation.thought_tags import OPENING_TOKENS, THOUGHT_
 from quantgate.pipelines.evaluation.thoughts import opened_mark, spoken_part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AnswerReader:
     """Tells thoughts from what is said.
 
@@ -36,7 +37,7 @@ class AnswerReader:
         """Return the answer's text, with the special tokens in it that mark thoughts."""
         if self.tokenizer is None or not self.thoughts.families:
             return answer.text
-        marks = _marks_in(self.tokenizer)
+        marks = self._marks
         if not any(marks.get(token) in OPENING_TOKENS for token in answer.token_ids):
             return answer.text
         decode = self.tokenizer.decode
@@ -50,6 +51,17 @@ class AnswerReader:
         # A stop text was cut off; an engine that writes spaces otherwise cut nothing.
         beyond_stop = len(whole) - len(answer.text) if whole.startswith(answer.text) else 0
         return text + last[: max(0, len(last) - beyond_stop)]
+
+    @cached_property
+    def _marks(self) -> Mapping[int, str]:
+        """Special tokens of the vocabulary that thoughts are told by; texts hold the others already."""
+        if self.tokenizer is None:
+            return {}
+        return {
+            number: token.content
+            for number, token in self.tokenizer.get_added_tokens_decoder().items()
+            if token.special and token.content in THOUGHT_TOKENS
+        }
 
     def _parted_by_server(self, answer: Answer) -> Spoken:
         """A server told thoughts and text apart; without a text the thought may never have ended."""
@@ -84,12 +96,3 @@ class AnswerReader:
             return min(len(ids), answer.length_tokens)
         thought, said = len(spoken.thoughts), len(spoken.text)
         return round(answer.length_tokens * thought / (thought + said))
-
-
-def _marks_in(tokenizer: Tokenizer) -> dict[int, str]:
-    """Special tokens of a vocabulary that thoughts are told by; texts hold the others already."""
-    return {
-        number: token.content
-        for number, token in tokenizer.get_added_tokens_decoder().items()
-        if token.special and token.content in THOUGHT_TOKENS
-    }

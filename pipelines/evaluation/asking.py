@@ -12,7 +12,7 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.loops.waves import Loops
 from quantgate.pipelines.evaluation.sampling import step_id
-from quantgate.pipelines.files.records import from_json, to_json, write_text
+from quantgate.pipelines.files.records import from_json_text, to_json, write_text
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
 
 TRANSCRIPT = "transcript.jsonl"
@@ -111,7 +111,7 @@ def _require_answers(
 def read_answers(path: Path) -> tuple[Answer, ...]:
     """Read a transcript; one that does not exist holds no answers."""
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    return tuple(from_json(Answer, json.loads(line)) for line in lines if line)
+    return tuple(from_json_text(Answer, line) for line in lines if line)
 
 
 def write_lines(path: Path, records: Iterable[object]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.run import Answer, GradedAnswer
 from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.suites.thoughts import Spoken
 from quantgate.pipelines.domain.values import JsonValue, canonical_json
 from quantgate.pipelines.evaluation.adjudications import adjudicated, decisions
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
@@ -54,7 +55,8 @@ def grade_answers(
             whole = grade_loop(suite, item, steps, reader=reader, observed=observed)
             return adjudicated(whole, item, decided)
         grader = grader_for(suite.grader_of(item), suite.thoughts)
-        said, seen = spoken[answer.item_id], observed.get(answer.item_id)
+        said = spoken[answer.item_id] or Spoken(text=answer.text)
+        seen = observed.get(answer.item_id)
         judged = grade_answer(grader, answer, item, seen, known_grades, said)
         return adjudicated(judged, item, decided)
 

@@ -50,8 +50,12 @@ def spoken_part(
 
 def opened_mark(prompt: str, thoughts: Thoughts = FAMILIES) -> ThoughtMark | None:
     """Return the mark with which a rendered prompt ends: the answer to it begins inside a thought."""
-    end = prompt.rstrip()
-    tail = end[-200:]
+    return _mark_at_end(prompt.rstrip()[-200:], thoughts)
+
+
+@lru_cache(maxsize=4096)
+def _mark_at_end(tail: str, thoughts: Thoughts) -> ThoughtMark | None:
+    """Each variant is asked the same prompts."""
     for mark in marks_of(thoughts):
         if any(match.end() == len(tail) for match in mark.opens.finditer(tail)):
             return mark

@@ -31,7 +31,16 @@ def from_json(record_type: type[Record], value: JsonValue) -> Record:
     Raises:
         pydantic.ValidationError: where the value does not fit the type.
     """
-    parsed: Record = _adapter(record_type).validate_json(json.dumps(value))
+    return from_json_text(record_type, json.dumps(value))
+
+
+def from_json_text(record_type: type[Record], text: str | bytes) -> Record:
+    """Build `record_type` from a text of JSON.
+
+    Raises:
+        pydantic.ValidationError: where it is none, or does not fit the type.
+    """
+    parsed: Record = _adapter(record_type).validate_json(text)
     return parsed
 
 
@@ -45,8 +54,15 @@ def checksum(value: JsonValue) -> Digest:
 
     What is checked with it was written by this program; identities come from `digest_of`, which has no NaN.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Digest(hashlib.sha256(text.encode()).hexdigest())
+    return _digest(_canonical(value))
+
+
+def _canonical(value: JsonValue) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _digest(canonical: str) -> Digest:
+    return Digest(hashlib.sha256(canonical.encode()).hexdigest())
 
 
 def write_checked(path: Path, record: object) -> None:
@@ -63,10 +79,11 @@ def read_checked(record_type: type[Record], path: Path) -> Record:
         InputError: where the file is missing, damaged, of another type, or was edited.
     """
     document = read_json(path)
-    if document.get("sha256") != checksum(document.get("record")):
+    canonical = _canonical(document.get("record"))
+    if document.get("sha256") != _digest(canonical):
         raise InputError("was edited or damaged", where=str(path), next_step=_AFTER_DAMAGE)
     try:
-        return from_json(record_type, document["record"])
+        return from_json_text(record_type, canonical)
     except ValidationError as error:
         raise _misfit(error, path) from error
 

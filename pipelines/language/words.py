@@ -15,11 +15,14 @@ from functools import lru_cache
 import numpy
 from numpy.typing import NDArray
 
+from quantgate.pipelines.language.code_points import CODE_POINTS, CodePointTable
+
 Hashes = NDArray[numpy.uint64]
 Places = NDArray[numpy.int64]
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _BETWEEN = "\x1e"
+_COMMAS = frozenset(map(ord, ",."))
 _SEPARATOR, _LETTER, _DIGIT, _ALONE, _COMMA = range(5)
 _SPACELESS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -31,7 +34,6 @@ _SPACELESS = (
     (0xF900, 0xFAFF),
     (0x20000, 0x323AF),
 )
-_CODE_POINTS = 0x110000
 _ASCII = 128
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _MIXER = numpy.uint64(0xBF58476D1CE4E5B9)
@@ -62,8 +64,7 @@ def words_of(texts: Sequence[str]) -> Words:
     """Return the words of texts; a text without any has none."""
     joined = levelled(_BETWEEN.join(text.replace(_BETWEEN, " ") for text in texts))
     codes = _codes(joined)
-    kinds = _kinds(joined.isascii())[codes]
-    kinds = _commas_settled(kinds)
+    kinds = _commas_settled(_KINDS.of(codes))
     inside = kinds != _SEPARATOR
     inside &= kinds != _COMMA
     alone = kinds == _ALONE
@@ -183,26 +184,23 @@ def _paired(hashes: Hashes, alone: NDArray[numpy.bool_], starts: Places, ends: P
     return paired
 
 
-@lru_cache(maxsize=2)
-def _kinds(ascii_only: bool) -> NDArray[numpy.uint8]:
-    kinds = numpy.zeros(_ASCII if ascii_only else _CODE_POINTS, dtype=numpy.uint8)
-    for code in range(len(kinds)):
-        category = unicodedata.category(chr(code))
-        if category[0] in "LM":
-            kinds[code] = _LETTER
-        elif category[0] == "N":
-            kinds[code] = _DIGIT
-    kinds[[ord(","), ord(".")]] = _COMMA
-    for first, last in _SPACELESS if not ascii_only else ():
-        block = kinds[first : last + 1]
-        block[block == _LETTER] = _ALONE
-    return kinds
+def _kind(code: int) -> int:
+    if code in _COMMAS:
+        return _COMMA
+    category = unicodedata.category(chr(code))
+    if category[0] in "LM":
+        spaceless = any(first <= code <= last for first, last in _SPACELESS)
+        return _ALONE if spaceless else _LETTER
+    return _DIGIT if category[0] == "N" else _SEPARATOR
+
+
+_KINDS = CodePointTable(_kind)
 
 
 @lru_cache(maxsize=2)
 def _values(ascii_only: bool) -> Hashes:
     """A random number for each code point, the same on every machine."""
-    codes = numpy.arange(_ASCII if ascii_only else _CODE_POINTS, dtype=numpy.uint64)
+    codes = numpy.arange(_ASCII if ascii_only else CODE_POINTS, dtype=numpy.uint64)
     return _mixed((codes + numpy.uint64(1)) * numpy.uint64(_MULTIPLIER))
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.files.records import from_json, write_record
+from quantgate.pipelines.files.records import from_json, from_json_text, write_record
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.process.children import CHILDREN, Child
@@ -186,7 +186,7 @@ class _ProgressLines:
     def take(self, chunk: bytes) -> None:
         *lines, self._pending = (self._pending + chunk).split(b"\n")
         for line in lines:
-            self._on_progress(from_json(Progress, json.loads(line)))
+            self._on_progress(from_json_text(Progress, line))
 
 
 def _overdue(call: WorkerCall, watch: ChildWatch, deadline: float) -> WorkerError | None:

@@ -1,6 +1,5 @@
 """`quantgate card` and `quantgate publish`: a version's model card, and all of it on a hub."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.files.reading import at_home
-from quantgate.pipelines.files.records import from_json, write_text
+from quantgate.pipelines.files.records import from_json_text, write_text
 from quantgate.registry import RegisteredVersion, Tracking, verify
 from quantgate.registry.attesting.verification import store_attestations
 from quantgate.registry.cards.card import CardContent, evaluation_results, model_card
@@ -127,7 +126,7 @@ def _verdict(text: bytes, version: RegisteredVersion) -> Verdict:
         InputError: it is damaged, or another one.
     """
     try:
-        verdict = from_json(Verdict, json.loads(text))
+        verdict = from_json_text(Verdict, text)
     except (ValueError, ValidationError) as error:
         raise InputError(
             "its verdict is damaged or of another version", where=version.uri

@@ -1,6 +1,5 @@
 """Which grader stands behind which name, and how an answer's end bears on its grade."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -39,7 +38,7 @@ from quantgate.pipelines.evaluation.graders.text.refusal import RefusalGrader
 from quantgate.pipelines.evaluation.graders.text.regex import RegexGrader
 from quantgate.pipelines.evaluation.graders.ways import way_of
 from quantgate.pipelines.evaluation.thoughts import spoken_part
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.records import from_json_text
 
 GRADERS: Mapping[GraderKind, type] = MappingProxyType(
     {
@@ -130,4 +129,4 @@ def _grade(
 
 @lru_cache(maxsize=256)
 def _made(kind: GraderKind, options: str, thoughts: Thoughts) -> AnySpokenGrader:
-    return of_spoken(cast("AnyGrader", from_json(GRADERS[kind], json.loads(options))), thoughts)
+    return of_spoken(cast("AnyGrader", from_json_text(GRADERS[kind], options)), thoughts)

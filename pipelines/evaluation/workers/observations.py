@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.evaluation.graders.reading.wording import storable
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally, Question
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.records import from_json, from_json_text
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 
@@ -77,7 +77,7 @@ def observe_each(
 def read_questions(file: Path) -> list[Question]:
     """Return the questions of a JSONL file in its order."""
     lines = file.read_text(encoding="utf-8").split("\n")
-    return [from_json(Question, json.loads(line)) for line in lines if line]
+    return [from_json_text(Question, line) for line in lines if line]
 
 
 def threads_allowed() -> int:

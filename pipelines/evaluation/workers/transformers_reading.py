@@ -1,7 +1,5 @@
 """Child process: tokenizes prompts with the class that transformers takes for a checkpoint."""
 
-import json
-
 from transformers import AutoTokenizer
 
 from quantgate.pipelines.evaluation.transformers_reading import (
@@ -9,7 +7,7 @@ from quantgate.pipelines.evaluation.transformers_reading import (
     ReadText,
     TransformersReading,
 )
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.records import from_json_text
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.process.harness import serve
@@ -27,7 +25,7 @@ def compare(call: ReadingCall, _on_progress: OnProgress) -> TransformersReading:
         problem = words_of(error)[:_LONGEST_PROBLEM]
         return TransformersReading(tokenizer_class="", compared=0, mismatched=(), problem=problem)
     lines = call.texts.read_bytes().splitlines()
-    texts = [from_json(ReadText, json.loads(line)) for line in lines]
+    texts = [from_json_text(ReadText, line) for line in lines]
     mismatched = [
         each.id
         for each in texts
