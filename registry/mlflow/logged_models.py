@@ -24,9 +24,15 @@ class LoggedModels:
     def __init__(self, client: MlflowClient) -> None:
         """Nothing is asked yet."""
         self._client = client
+        self._known: dict[str, entities.LoggedModel] = {}
 
     def of_run(self, run_id: str) -> entities.LoggedModel | None:
-        """Return the model that a run made."""
+        """Return the model that a run made; one that was there is not asked for again."""
+        if run_id not in self._known and (model := self._of_run(run_id)) is not None:
+            self._known[run_id] = model
+        return self._known.get(run_id)
+
+    def _of_run(self, run_id: str) -> entities.LoggedModel | None:
         experiment = self._client.get_run(run_id).info.experiment_id
         models = self._client.search_logged_models(
             [experiment], filter_string=f"source_run_id = '{run_id}'", max_results=1
@@ -44,6 +50,7 @@ class LoggedModels:
             params={"suite": run.data.tags.get("suite", "")},
             model_type="quantized variant",
         )
+        self._known[run_id] = model
         self._client.log_model_artifacts(model.model_id, str(folder))
         self._client.finalize_logged_model(model.model_id, "READY")
         outputs = run.outputs.model_outputs if run.outputs else []
