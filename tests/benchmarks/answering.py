@@ -2,7 +2,8 @@
 
 Each of the other sides answers twice: with threads that wait passively, under which the targets were set,
 and as they come, spinning until they are needed, which is the faster way on a machine that does nothing else.
-The server's target holds for both. SmolLM2-135M answers too where its example's base was made.
+The server's target holds for both. Our workers are forked, as in a build. SmolLM2-135M answers too where its
+example's base was made.
 """
 
 import json
@@ -17,10 +18,12 @@ from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
 from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.forking.families import USING_LLAMACPP
 from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks.measuring import llama_server
 from tests.benchmarks.measuring.asking import Questions, in_rounds
 from tests.benchmarks.measuring.building import THREADS, build, llamacpp
+from tests.benchmarks.measuring.processes import forked
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.benchmarks.plain.one_by_one import OneByOne
@@ -75,7 +78,11 @@ def _compare(what: str, questions: Questions, model: Path, least: float, rounds:
         "llama-server": partial(_server, model, True),
         "llama-server, spinning": partial(_server, model, False),
     }
-    rates = in_rounds(sides, questions, rounds)
+    with forked(USING_LLAMACPP):
+        ours(
+            model, THREADS, questions.first()
+        )  # from here on there is a server to fork from, as in a build
+        rates = in_rounds(sides, questions, rounds)
     rates.show(what, "ours", "one at a time", least)
     rates.show(what, "ours", "one at a time, spinning", None)
     rates.show(what, "ours", "llama-server", LEAST_SERVER)

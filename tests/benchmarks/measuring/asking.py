@@ -1,8 +1,8 @@
 """Questions for the sides of a benchmark that answers prompts, and what such a benchmark prints."""
 
 import json
-import resource
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import load_suite
+from tests.benchmarks.measuring.processes import child_cpu_seconds
 from tests.support.project import EXAMPLE
 
 
@@ -87,23 +88,25 @@ class Rates:
     """Items a CPU-second of each side, medians of all rounds, and how many answers equal the first side's.
 
     `whole` counts everything that a side's child processes do; in `without_start` what it takes to start,
-    to load and to answer one token is taken off.
+    to load and to answer one token is taken off. `by_clock` are items a second of wall time.
     """
 
     items: int
     whole: Mapping[str, float]
     without_start: Mapping[str, float]
+    by_clock: Mapping[str, float]
     equal: Mapping[str, int]
 
     def show(self, what: str, ours: str, theirs: str, least: float | None) -> None:
         """Print a ratio, after how many answers are the same: other answers would be other work."""
         ratio = self.whole[ours] / self.whole[theirs]
         later = self.without_start[ours] / self.without_start[theirs]
+        by_clock = self.by_clock[ours] / self.by_clock[theirs]
         verdict = f"  target {least:.2f}  {'ok' if ratio >= least else 'MISS'}" if least else ""
         print(
             f"{what + ', ' + ours + ' / ' + theirs:60} equal answers {self.equal[theirs]}/{self.items}"
             f"  items per CPU-second {self.whole[ours]:.2f} / {self.whole[theirs]:.2f}"
-            f"  ratio {ratio:.2f} (without start {later:.2f}){verdict}",
+            f"  ratio {ratio:.2f} (without start {later:.2f}, by the clock {by_clock:.2f}){verdict}",
             flush=True,
         )
 
@@ -113,30 +116,27 @@ def in_rounds(sides: Mapping[str, Side], questions: Questions, rounds: int) -> R
     few = questions.first()
     whole: dict[str, list[float]] = {name: [] for name in sides}
     starts: dict[str, list[float]] = {name: [] for name in sides}
+    clock: dict[str, list[float]] = {name: [] for name in sides}
     texts: dict[str, Sequence[str]] = {}
     for _ in range(rounds):
         for name, side in sides.items():
-            before = _child_cpu_seconds()
+            before = child_cpu_seconds()
             side(few)
-            between = _child_cpu_seconds()
+            between, began = child_cpu_seconds(), time.monotonic()
             texts[name] = side(questions)
+            clock[name].append(time.monotonic() - began)
             starts[name].append(between - before)
-            whole[name].append(_child_cpu_seconds() - between)
+            whole[name].append(child_cpu_seconds() - between)
     items, first = len(questions.prompts), next(iter(texts.values()))
     spent = {name: statistics.median(seconds) for name, seconds in whole.items()}
     started = {name: statistics.median(seconds) for name, seconds in starts.items()}
     return Rates(
         items=items,
         whole={name: items / spent[name] for name in sides},
+        by_clock={name: items / statistics.median(seconds) for name, seconds in clock.items()},
         without_start={name: (items - 1) / (spent[name] - started[name]) for name in sides},
         equal={
             name: sum(one == other for one, other in zip(first, given, strict=True))
             for name, given in texts.items()
         },
     )
-
-
-def _child_cpu_seconds() -> float:
-    """Return the processor time of all children that were waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

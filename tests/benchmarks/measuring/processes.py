@@ -67,9 +67,15 @@ def used_by(process: int, *, ended_children: bool) -> float:
     return sum(map(int, fields if ended_children else fields[:2])) / os.sysconf("SC_CLK_TCK")
 
 
-def _cpu_seconds() -> float:
-    """Return the processor time of this process and of its children that ended, fork servers' included."""
+def child_cpu_seconds() -> float:
+    """Return the processor time of children that ended, fork servers and what they forked included."""
     now = os.times()
-    ended = now.user + now.system + now.children_user + now.children_system
     servers = FORK_SERVERS.processes()
-    return ended + sum(used_by(server.pid, ended_children=True) for server in servers)
+    forked_ones = sum(used_by(server.pid, ended_children=True) for server in servers)
+    return now.children_user + now.children_system + forked_ones
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of its children that ended (`child_cpu_seconds`)."""
+    now = os.times()
+    return now.user + now.system + child_cpu_seconds()
