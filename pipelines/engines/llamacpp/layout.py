@@ -135,6 +135,25 @@ def at_once(engines: int, threads: int, weights: int) -> int:
     return min(threads, _MIDDLE_ENGINES) if middle else engines
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How prompts are shared out: groups are cut for so many `engines` of so many `slots`."""
+
+    engines: int
+    slots: int
+    at_once: int
+
+
+def sharing(
+    prompts: int, slots: int, threads: int, weights: int, *, on_gpus: bool = False
+) -> Sharing:
+    """Return how prompts are shared out; on a GPU to one engine, as no threads wait for each other there."""
+    if on_gpus:
+        return Sharing(engines=1, slots=slots, at_once=1)
+    engines, each = side_by_side(prompts, slots, threads, weights)
+    return Sharing(engines=engines, slots=each, at_once=at_once(engines, threads, weights))
+
+
 def stages(layouts: Sequence[Layout], costs: Sequence[int], engines: int, most: int) -> list[Stage]:
     """Return in which stages groups that were cut for `engines` are answered.
 

@@ -13,15 +13,15 @@ from quantgate.pipelines.engines.binding.answers import Binder
 from quantgate.pipelines.engines.binding.vocabularies import TokenBytes, vocabulary_of_pieces
 from quantgate.pipelines.engines.llamacpp.layout import (
     AnswerTokens,
-    at_once,
     cost_of,
     groups,
     lay_out,
-    side_by_side,
+    sharing,
     stages,
 )
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
+from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
@@ -53,10 +53,16 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     model = open_model(request.loadable.path, log)
     schedule = request.schedule
     weights = llama_cpp.llama_model_n_params(model)
-    engines, slots = side_by_side(len(prompts), schedule.slots, schedule.threads, weights)
+    shares = sharing(
+        len(prompts),
+        schedule.slots,
+        schedule.threads,
+        weights,
+        on_gpus=gpus_for_llamacpp() > 0,
+    )
     room = _room(request.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
-    cut = groups(prompts, room, slots, engines)
-    layouts = [lay_out(group, room, slots) for group in cut]
+    cut = groups(prompts, room, shares.slots, shares.engines)
+    layouts = [lay_out(group, room, shares.slots) for group in cut]
     vocabulary = Vocabulary(model)
     recorder = _Recorder(answers, vocabulary, len(prompts), on_progress)
     bound = any(prompt.schema is not None for prompt in prompts)
@@ -71,9 +77,8 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
         run_group(cut[index], engine, layouts[index], rules, recorder.take)
         engine.close()
 
-    most = at_once(engines, schedule.threads, weights)
     costs = [cost_of(group, room) for group in cut]
-    for stage in stages(layouts, costs, engines, most):
+    for stage in stages(layouts, costs, shares.engines, shares.at_once):
         share = partial(answer_group, threads=schedule.threads // stage.at_once)
         with ThreadPoolExecutor(stage.at_once) as pool:
             list(pool.map(share, stage.groups))  # raises what one of them raised

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy
+import pytest
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import (
     Layout,
+    Sharing,
     at_once,
     cost_of,
     groups,
     lay_out,
+    sharing,
     side_by_side,
     stages,
 )
@@ -170,6 +173,14 @@ def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None
     assert side_by_side(200, 32, 16, small) == (12, 16)
     assert side_by_side(200, 8, 2, small) == (2, 8)
     assert side_by_side(200, 32, 2, large) == (1, 32)
+
+
+@pytest.mark.parametrize("weights", [1_000_000, 96_000_000, 8_000_000_000])
+def test_on_a_gpu_one_engine_has_all_slots(weights: int) -> None:
+    shared = sharing(200, 64, 16, weights, on_gpus=True)
+
+    assert shared == Sharing(engines=1, slots=64, at_once=1)
+    assert sharing(200, 64, 2, 96_000_000) == Sharing(engines=1, slots=64, at_once=2)
 
 
 def test_models_of_middle_size_have_two_groups_answered_at_once() -> None:
