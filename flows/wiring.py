@@ -14,6 +14,7 @@ from quantgate.pipelines.checkpoints.tools import (
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
@@ -23,6 +24,7 @@ from quantgate.pipelines.engines.backend import Backend
 from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure_rulers
 from quantgate.pipelines.engines.foreign.backend import ForeignBackend
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.engines.llamacpp.layout_trial import refuse_unknown_to_llamacpp
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
 from quantgate.pipelines.engines.llamacpp.speed import LlamaCppSpeedMeter
 from quantgate.pipelines.engines.llamacpp.unpacking.opening import GgufOpener
@@ -50,9 +52,22 @@ from quantgate.pipelines.specs.builds import BuildSpec
 RehearseConversion = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
 """Refuses a checkpoint that cannot be converted to GGUF, or whose conversion llama.cpp cannot have."""
 
+TryGguf = Callable[[ForeignOptions, Checkpoint, Store, RunWorker, OnProgress], None]
+"""Refuses a GGUF that somebody else made, of this base, where llama.cpp has no model for it."""
+
 
 def take_any_checkpoint(
     _checkpoint: Checkpoint, _store: Store, _run_worker: RunWorker, _on_progress: OnProgress
+) -> None:
+    """Refuse none: nothing here asks llama.cpp."""
+
+
+def take_any_gguf(
+    _made: ForeignOptions,
+    _base: Checkpoint,
+    _store: Store,
+    _run_worker: RunWorker,
+    _on_progress: OnProgress,
 ) -> None:
     """Refuse none: nothing here asks llama.cpp."""
 
@@ -74,6 +89,7 @@ class Tools:
     servers: tuple[Server, ...] = ()
     report_loading: ReportLoading = report_loading
     rehearse_conversion: RehearseConversion = take_any_checkpoint
+    try_gguf: TryGguf = take_any_gguf
     architectures: tuple[ToolArchitectures, ...] = ()
     open_gguf: OpenGguf = refuse_gguf
     expand_folder: ExpandFolder | None = None
@@ -112,6 +128,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         runtimes={**native, **served},
         run_worker=run_worker,
         rehearse_conversion=llamacpp.converter.rehearse,
+        try_gguf=refuse_unknown_to_llamacpp,
         open_gguf=GgufOpener(settings.converter, run_worker).open,
         expand_folder=FolderExpander(run_worker).expand,
         source_runtime=LlamaCppRuntime(convert=gguf_itself),

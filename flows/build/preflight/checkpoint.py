@@ -10,7 +10,9 @@ from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.dropped_settings import dropped_settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
+from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.loading_report import LoadingReport, refuse_incomplete
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.variants.variant import PlannedVariant
@@ -58,7 +60,8 @@ def looking_inside(
 
     Raises:
         CheckpointError: naming weights that are missing or have another shape; for GGUF recipes that were
-            chosen, where it cannot be converted or llama.cpp cannot have its tokenizer or its tensors.
+            chosen, where it cannot be converted or llama.cpp cannot have its tokenizer or its tensors; naming
+            GGUFs of others that llama.cpp has no model for.
         WorkerError, ToolchainError: from the child processes that look.
     """
     gguf = [recipe.name for recipe in recipes if recipe.format is Format.GGUF]
@@ -71,11 +74,13 @@ def looking_inside(
             if gguf
             else None
         )
+        trials = side_by_side.submit(_try_ggufs, checkpoint, recipes, settings, tools)
         look = Look()
 
         def conclude() -> None:
             for note in refuse_incomplete(report.result(), checkpoint):
                 say(note)
+            trials.result()
             if conversion is None:
                 return
             try:
@@ -114,3 +119,25 @@ def _rehearse_conversion(
         steps = [error.next_step or "", f"leave out {', '.join(gguf)}"]
         error.next_step = "; or ".join(s for s in steps if s and not s.startswith("leave GGUF"))
         raise
+
+
+def _try_ggufs(
+    checkpoint: Checkpoint, recipes: Sequence[Recipe], settings: Settings, tools: Tools
+) -> None:
+    """Try every GGUF that others made, once for all its KV caches, and refuse them together."""
+    made: dict[Digest, tuple[str, ForeignOptions]] = {}
+    for recipe in recipes:
+        if recipe.format is Format.GGUF and isinstance(recipe.options, ForeignOptions):
+            made.setdefault(recipe.options.digest, (recipe.name, recipe.options))
+    refused: dict[str, CheckpointError] = {}
+    for name, options in made.values():
+        try:
+            tools.try_gguf(options, checkpoint, settings.store, tools.run_worker, ignore_progress)
+        except CheckpointError as error:
+            refused[name] = error
+    if refused:
+        first = next(iter(refused.values()))
+        first.next_step = (
+            f"leave out {', '.join(refused)}, or take one that was made for this llama.cpp"
+        )
+        raise first

@@ -1,6 +1,6 @@
 """Headers of GGUF files: metadata and tensors, without loading them and without llama.cpp.
 
-Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3: magic, version, counts;
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3: magic, version, counts;
 key-value pairs; for each tensor its name, dimensions (innermost first), type number and offset into the data,
 which begins at the next multiple of `general.alignment` (32).
 """
@@ -23,6 +23,7 @@ from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _MAGIC = b"GGUF"
 _AGAIN = "download or copy the file again and compare its checksum"
+_VERSIONS = (2, 3)  # 1 counts in 32 bits; llama.cpp refuses all others too (gguf.cpp)
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
@@ -77,7 +78,14 @@ def _metadata(reader: "_HeaderReader", file: Path) -> tuple[JsonObject, int]:
     """Return metadata by key, and how many tensors follow."""
     if reader.bytes(4) != _MAGIC:
         raise CheckpointError("does not begin as a GGUF file", where=str(file), next_step=_AGAIN)
-    _, tensor_count, pair_count = reader.numbers("IQQ")
+    version = reader.number("I")
+    if version not in _VERSIONS:
+        raise CheckpointError(
+            f"is of GGUF version {version}, and this reads 2 and 3 in little-endian order",
+            where=str(file),
+            next_step="convert it anew, or look for one that a current llama.cpp wrote",
+        )
+    tensor_count, pair_count = reader.numbers("QQ")
     metadata: JsonObject = {}
     for _ in range(pair_count):
         key = reader.string()

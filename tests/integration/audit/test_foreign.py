@@ -190,3 +190,15 @@ def test_a_quant_of_another_model_is_refused_while_planning(tmp_path: Path) -> N
     stranger = write_quant(tmp_path / "stranger.gguf")
     with pytest.raises(CheckpointError, match="257 x 128, and this base has no such weight"):
         make_site(tmp_path / "site", (), foreign=(stranger,))
+
+
+def test_a_quant_of_an_architecture_that_llamacpp_does_not_know_is_refused_while_planning(
+    shelf: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "unknown.gguf"
+    shutil.copyfile(shelf / "support-llama-whole.gguf", file)
+    gguf_damage.replace_text(file, "general.architecture", "llama", "limba")
+    with pytest.raises(CheckpointError, match="unknown model architecture: 'limba'") as caught:
+        make_site(tmp_path / "site", (), foreign=(file,))
+    assert caught.value.where == str(file)
+    assert str(caught.value.next_step).startswith("leave out foreign--unknown")

@@ -17,6 +17,9 @@ from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, QuantgateError
+from quantgate.pipelines.domain.foreign import ForeignFile, ForeignOptions
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import Toolchain
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
@@ -139,6 +142,43 @@ def test_ggufs_that_nobody_chose_are_left_out_where_others_are_left(
         return
     assert [v.recipe.name for v in found.convertible(variants, said.append)] == list(others)
     assert said == ["Q8_0: left out, for llama.cpp's converter refuses it: no such setting"]
+
+
+def test_ggufs_of_others_are_tried_once_each_and_refused_together(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def refuse(made: ForeignOptions, *_: object) -> None:
+        tried.append(made.digest)
+        if made.digest != "sound":
+            raise CheckpointError(f"llama.cpp cannot compute {made.digest}")
+
+    tools = replace(equipment(loading("{}")), try_gguf=refuse)
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    recipes = [made_elsewhere(name) for name in ("sound", "odd", "older")]
+    recipes.append(replace(recipes[1], name="odd--kv-q8_0"))
+    with (
+        pytest.raises(CheckpointError, match="cannot compute odd") as caught,
+        looking_inside(fake_checkpoint(tmp_path / "model"), recipes, settings, tools, print),
+    ):
+        pass
+    assert tried == ["sound", "odd", "older"]
+    assert str(caught.value.next_step).startswith("leave out odd, older, or take one")
+
+
+def made_elsewhere(name: str) -> Recipe:
+    file = ForeignFile(path=Path(name), name=name, sha256=Digest(name), size_bytes=1)
+    (recipe,) = find_recipes(("Q8_0",), Path())
+    options = ForeignOptions(
+        source=name,
+        files=(file,),
+        main_type="Q8_0",
+        quantization="",
+        bits_per_weight=8.5,
+        file_bits_per_weight=8.5,
+        weights_bytes=1,
+        claims=(),
+    )
+    return replace(recipe, name=name, options=options)
 
 
 def test_what_is_wrong_with_the_checkpoint_is_said_rather_than_what_may_follow_from_it(

@@ -1,9 +1,8 @@
 """Child process: a conversion rehearsed before anything is converted, all of it but the numbers.
 
 The converter maps every tensor and writes a file whose weights are a hole. llama.cpp loads the vocabulary and
-reads a few lines with it; then it looks for every tensor by name and shape and lays out its computation,
-without memory for any of it (`no_alloc`, which llama.cpp's own search for layers that fit uses). What it was
-not made for makes llama.cpp abort this very process, which is the answer then.
+reads a few lines with it; then it lays out its computation. What it was not made for makes llama.cpp abort
+this very process, which is the answer then.
 """
 
 import ctypes
@@ -22,6 +21,7 @@ from quantgate.pipelines.engines.llamacpp.dry_run import (
     unreadable,
 )
 from quantgate.pipelines.engines.llamacpp.workers.building.converter import run_converter
+from quantgate.pipelines.engines.llamacpp.workers.layout import layout_refusal
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, refuse_machine_trouble
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -34,7 +34,6 @@ _LINES = (
     '{"key": ["värde", null]}',
     "русский 中文 😀",
 )
-_CONTEXT = 64
 
 
 def rehearse(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:
@@ -55,7 +54,8 @@ def rehearse(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:
         on_progress(Progress(done=0, total=0, what=READING_WORDS))
         _read_with(file, call.checkpoint)
         on_progress(Progress(done=0, total=0, what=READING_WEIGHTS))
-        _lay_out(file, call.checkpoint)
+        if reason := layout_refusal(file):
+            raise unreadable(READING_WEIGHTS, reason, call.checkpoint)
     return facts
 
 
@@ -88,25 +88,6 @@ def _read_with(file: Path, checkpoint: Path) -> None:
         text = line.encode()
         ids = (ctypes.c_int32 * (2 * len(text) + 8))()
         llama_cpp.llama_tokenize(vocabulary, text, len(text), ids, len(ids), False, True)
-    llama_cpp.llama_model_free(model)
-
-
-def _lay_out(file: Path, checkpoint: Path) -> None:
-    log = LlamaLog()
-    parameters = llama_cpp.llama_model_default_params()
-    parameters.no_alloc = True
-    parameters.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
-    parameters.n_gpu_layers = 0
-    model = llama_cpp.llama_model_load_from_file(str(file).encode(), parameters)
-    context = None
-    if model:
-        window = llama_cpp.llama_context_default_params()
-        window.n_ctx = window.n_batch = window.n_ubatch = _CONTEXT
-        context = llama_cpp.llama_init_from_model(model, window)
-    if not context:
-        refuse_machine_trouble(log)
-        raise unreadable(READING_WEIGHTS, log.reason, checkpoint)
-    llama_cpp.llama_free(context)
     llama_cpp.llama_model_free(model)
 
 

@@ -124,3 +124,14 @@ def test_a_vocabulary_whose_texts_end_behind_the_file_is_refused(
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + listed)
     assert "GGUF header that is damaged" in refusal(read_gguf_header, file)
+
+
+@pytest.mark.parametrize("version", [0, 1, 4, 3 << 24])
+def test_a_gguf_of_a_version_that_nothing_here_reads_is_refused(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<I", version) + gguf()[8:])
+    refused = refusal(read_gguf_header, path)
+    assert f"is of GGUF version {version}, and this reads 2 and 3" in refused
+    assert "next: convert it anew" in refused
