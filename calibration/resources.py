@@ -21,7 +21,11 @@ def chat_of_folder(source: str) -> ChatFormat:
         CheckpointError: where its tokenizer cannot be read.
     """
     if not Path(source).is_dir():
-        raise ToolchainError("is no folder, and this command asks no hub for it", where=source)
+        raise ToolchainError(
+            "is no folder, and this command asks no hub for it",
+            where=source,
+            next_step="name a folder on this machine",
+        )
     return ChatFormat.of(Path(source))
 
 
@@ -49,5 +53,8 @@ class BuildResources:
             ToolchainError: where nobody does.
         """
         if self.run_worker is None:
-            raise ToolchainError("is done by a child process, which is not to be had here")
+            raise ToolchainError(
+                "is done by a child process, which is not to be had here",
+                next_step="run this on a machine that has the whole of quantgate",
+            )
         return self.run_worker

@@ -208,5 +208,9 @@ def _count(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text:
         return default
     if not text.isdigit() or int(text) < 1:
-        raise InputError(f"'{text}' is not a number of 1 or more", where=name)
+        raise InputError(
+            f"'{text}' is not a number of 1 or more",
+            where=name,
+            next_step="set it to a whole number, or unset it",
+        )
     return int(text)

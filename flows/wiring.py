@@ -158,7 +158,11 @@ def gguf_itself(
         CheckpointError: where it was made of none.
     """
     if checkpoint.origin is None:
-        raise CheckpointError("was not made of a GGUF file", where=checkpoint.source)
+        raise CheckpointError(
+            "was not made of a GGUF file",
+            where=checkpoint.source,
+            next_step="leave the runtime of the GGUF file out",
+        )
     return checkpoint.origin.file
 
 

@@ -71,7 +71,11 @@ def artifact_named(folder: Path) -> Path:
     record = read_json(folder / sealed.MANIFEST)["record"]
     named = record.get("artifact") if isinstance(record, dict) else None
     if not isinstance(named, str):
-        raise InputError("its manifest names no artifact", where=str(folder))
+        raise InputError(
+            "its manifest names no artifact",
+            where=str(folder),
+            next_step="run the same build again",
+        )
     return folder / named
 
 

@@ -79,7 +79,9 @@ def draw(
         factor *= 4
     if drawn is None:
         raise InputError(
-            "the mix cannot be drawn: too many equal rows", where=f"corpus {spec.name}"
+            "the mix cannot be drawn: too many equal rows",
+            where=f"corpus {spec.name}",
+            next_step="ask for fewer rows, or add rows that differ",
         )
     return Drawn(
         sequences=tuple(drawn.sequences),
@@ -94,10 +96,12 @@ def _refuse_redaction(spec: CorpusSpec) -> None:
     """Refuse options that nobody can follow, before the first row is read."""
     if problems := problems_of(spec.redaction):
         raise InputError(
-            "\n  ".join(["redaction cannot be done:", *problems]), where=f"corpus {spec.name}"
+            "\n  ".join(["redaction cannot be done:", *problems]),
+            where=f"corpus {spec.name}",
+            next_step="mend `redaction:` in the spec",
         )
     if sentence := missing(spec.redaction):
-        raise ToolchainError(sentence)
+        raise ToolchainError(sentence, next_step="`make doctor` says more")
 
 
 class _Builder:

@@ -43,7 +43,11 @@ def fetch_rows(call: FetchCall, on_progress: OnProgress = ignore_progress) -> Fe
             done += len(batch)
             on_progress(Progress(done=done, total=len(places), what="reading drawn rows"))
     if done != len(places):
-        raise InputError("was changed while it was read", where=str(source.path))
+        raise InputError(
+            "was changed while it was read",
+            where=str(source.path),
+            next_step="run the same command again once nobody writes to it",
+        )
     return Fetched(sequences=done)
 
 
@@ -77,5 +81,9 @@ def read_sequence_lines(path: Path) -> Iterator[CorpusSequence]:
 def _prepared(preparer: Preparer, raw: JsonObject, path: Path) -> SourceRow:
     row = preparer.prepare(raw)
     if isinstance(row, str):
-        raise InputError("was changed while it was read", where=str(path))
+        raise InputError(
+            "was changed while it was read",
+            where=str(path),
+            next_step="run the same command again once nobody writes to it",
+        )
     return row

@@ -128,7 +128,9 @@ class Passes:
             for row, sequence in zip(mine, self._fetch(index, mine), strict=True):
                 if rank_of(content_of(sequence), self._spec.seed) != row.rank:
                     raise InputError(
-                        "was changed while it was read", where=str(self._sources[index].path)
+                        "was changed while it was read",
+                        where=str(self._sources[index].path),
+                        next_step="run the same command again once nobody writes to it",
                     )
                 sequences[row.rank] = sequence
         return [sequences[row.rank] for row in batch]

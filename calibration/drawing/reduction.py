@@ -112,7 +112,9 @@ def _refuse_useless(
     if unseen:
         missing = [f"'{column}'{did_you_mean(column, columns)}" for column in sorted(unseen)]
         raise InputError(
-            f"no row has a column {', '.join(missing)}; row 1 has {listed}", where=str(source.path)
+            f"no row has a column {', '.join(missing)}; row 1 has {listed}",
+            where=str(source.path),
+            next_step="name columns that there are",
         )
     if rows == empty:
         hints = [

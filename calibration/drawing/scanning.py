@@ -105,7 +105,11 @@ class RowFilter:
 def _pattern(text: str) -> patterns.Pattern:
     ready = patterns.compiled(text)
     if isinstance(ready, Refused):
-        raise InputError(ready.reason, where="filters of the corpus's spec")
+        raise InputError(
+            ready.reason,
+            where="filters of the corpus's spec",
+            next_step="mend the source and run the same command again",
+        )
     return ready
 
 

@@ -266,7 +266,11 @@ def refuse_alpha(alpha: float) -> None:
         InputError: naming it.
     """
     if not 0.0 < alpha < 1.0:
-        raise InputError("alpha is a probability between 0 and 1", where=str(alpha))
+        raise InputError(
+            "alpha is a probability between 0 and 1",
+            where=str(alpha),
+            next_step="choose e.g. --alpha 0.01",
+        )
 
 
 def _shared(corpus: Sequence[DriftRow], traffic: Sequence[DriftRow]) -> tuple[str, ...]:

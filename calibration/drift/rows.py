@@ -80,7 +80,9 @@ def traffic_rows(path: Path, *, rendering: str = "chat", filters: Filters | None
             row = reader.read(raw)
         except BrokenRowError as error:
             line = RowNumbers(path, cast("Kind", kind)).of(place.position)
-            raise InputError(f"line {line}: {error}", where=str(path)) from error
+            raise InputError(
+                f"line {line}: {error}", where=str(path), next_step="mend this line"
+            ) from error
         except ForeignContentError:
             yield "not_text"
             continue

@@ -109,9 +109,13 @@ def redact_file(
         WorkerError: where the child fails.
     """
     if problems := problems_of(options):
-        raise InputError("\n  ".join(["cannot be used:", *problems]), where="redaction")
+        raise InputError(
+            "\n  ".join(["cannot be used:", *problems]),
+            where="redaction",
+            next_step="mend `redaction:` in the spec",
+        )
     if sentence := missing(options):
-        raise ToolchainError(sentence)
+        raise ToolchainError(sentence, next_step="`make doctor` says more")
     detector = "" if options.mode == "off" else _detector()
     kept = (
         None

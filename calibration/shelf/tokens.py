@@ -68,7 +68,11 @@ def calibration_tokens(
             total += len(kept)
             lines.append(json.dumps({"id": sequence.id, "token_ids": list(kept)}))
         if not lines:
-            raise InputError("no sequence has two tokens or more", where=f"corpus {corpus.label}")
+            raise InputError(
+                "no sequence has two tokens or more",
+                where=f"corpus {corpus.label}",
+                next_step="name a corpus with longer sequences",
+            )
         write_text(staging / TOKENS, "\n".join(lines) + "\n")
         return TokensRecord(
             corpus_label=corpus.label,

@@ -60,7 +60,11 @@ def local_sources(
         if source.path is not None:
             files += [(source, path, _label(source, path), "") for path in _files(source.path)]
         elif fetch_remote is None:
-            raise ToolchainError("cannot be brought here by this command", where=source.name)
+            raise ToolchainError(
+                "cannot be brought here by this command",
+                where=source.name,
+                next_step="name files on this machine",
+            )
         else:
             remote = fetch_remote(source)
             files.append((source, remote.path, source.name, remote.commit))
@@ -91,11 +95,19 @@ def _local(
     source: SourceSpec, path: Path, *, label: str, stem: str, commit: str, memory: DigestMemory
 ) -> LocalSource:
     if path.is_dir():
-        raise InputError("is a folder: name its files, e.g. with *", where=str(path))
+        raise InputError(
+            "is a folder: name its files, e.g. with *",
+            where=str(path),
+            next_step="name its files, e.g. FOLDER/*.jsonl",
+        )
     with reading(path):
         facts = path.stat()
         if not facts.st_size:
-            raise InputError("this source is empty: no rows with content", where=str(path))
+            raise InputError(
+                "this source is empty: no rows with content",
+                where=str(path),
+                next_step="take it out of the spec, or name a file with rows",
+            )
         return LocalSource(
             spec=source,
             path=path,
@@ -115,7 +127,11 @@ def _files(pattern: Path) -> Sequence[Path]:
     places = sorted(Path(place) for place in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute
     files = [place for place in places if place.is_file()]
     if not files:
-        raise InputError("no file is called so", where=str(pattern))
+        raise InputError(
+            "no file is called so",
+            where=str(pattern),
+            next_step="check how it is spelled; paths begin at the spec's folder",
+        )
     return files
 
 

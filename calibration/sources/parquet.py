@@ -101,4 +101,8 @@ def _open(path: Path) -> Iterator[Any]:
             refuse_columns_twice(file.schema_arrow, str(path))
             yield file
     except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"is not a sound parquet file ({error})", where=str(path)) from error
+        raise InputError(
+            f"is not a sound parquet file ({error})",
+            where=str(path),
+            next_step="write the file again, or copy it again from where it came from",
+        ) from error

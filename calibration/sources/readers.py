@@ -41,7 +41,11 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise InputError(
+            f"cannot be read ({error.strerror})",
+            where=str(path),
+            next_step="let this user read it, or name another file",
+        ) from error
 
 
 def rows(path: Path, kind: Kind, start: int, end: int) -> Iterator[RawRow]:
@@ -78,7 +82,11 @@ def fetch(path: Path, kind: Kind, places: Sequence[Place]) -> Iterator[JsonObjec
         rows_there = fetched_parquet(path, [place.position for place in places])
     for row in rows_there:
         if isinstance(row, BrokenRowError):
-            raise InputError("was changed while it was read", where=str(path))
+            raise InputError(
+                "was changed while it was read",
+                where=str(path),
+                next_step="run the same command again once nobody writes to it",
+            )
         yield row
 
 

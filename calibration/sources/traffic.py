@@ -47,7 +47,11 @@ def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
             continue
         kept.append(replace(candidate, token_ids=ids))
     if not kept:
-        raise InputError("no row asks anything that fits the model's context", where=str(path))
+        raise InputError(
+            "no row asks anything that fits the model's context",
+            where=str(path),
+            next_step="name rows whose questions are shorter",
+        )
     return Traffic(
         candidates=tuple(kept),
         rows=len(read),

@@ -48,7 +48,11 @@ def attest_registered(
     with open_reader(where) as reader:
         recorded = reader.version(receipt.model, receipt.version)
         if recorded is None:
-            raise NotFoundError("is not there any more", where=f"{receipt.model}/{receipt.version}")
+            raise NotFoundError(
+                "is not there any more",
+                where=f"{receipt.model}/{receipt.version}",
+                next_step="`quantgate history NAME` lists what is registered",
+            )
         seen = as_judged(recorded, receipt.alias)
         version = trusted(reader, receipt.model, seen, where.store)
     attest(version, where.store, settings.attest_key, this_version())

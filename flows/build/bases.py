@@ -100,6 +100,7 @@ def refuse_base(build: LocalBuild, runtime_name: str) -> None:
             f"the base fails in {runtime_name}: {miss.check}: promised {miss.promised}, "
             f"found {miss.found}",
             where=build.plan.checkpoint.source,
+            next_step="`quantgate report BUILD` shows all findings; judge in a runtime whose base passes",
         )
     if cause is None or base.divergence is None or base.waiver is not None:
         return

@@ -41,7 +41,9 @@ def _script(command: click.Command, shell: str) -> str:
     try:
         return kind(command, {}, _PROGRAM, _VARIABLE).source().strip()
     except RuntimeError as error:  # click's, of a bash that is too old
-        raise InputError(str(error)) from error
+        raise InputError(
+            str(error), next_step="install a newer one, or name another shell"
+        ) from error
 
 
 def _place(shell: str) -> Path:

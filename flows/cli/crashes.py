@@ -57,7 +57,10 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
     if isinstance(error, OSError) and (refusal := _refused_by_the_system(error, store)):
         return refusal
     if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
-        return InputError(str(error).replace(_LINK_LOOP, "a link leads back to itself:", 1))
+        return InputError(
+            str(error).replace(_LINK_LOOP, "a link leads back to itself:", 1),
+            next_step="check how the path is spelled, and where its links lead",
+        )
     return _fault(error, store or _store_root())
 
 

@@ -13,6 +13,7 @@ from quantgate.flows.build.references import (
     references_finished,
     reported_references,
 )
+from quantgate.flows.build.states.as_planned import settings_as_planned
 from quantgate.flows.build.units import answered, asking_plan, sealed_run
 from quantgate.flows.cli.review import find_plan
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
@@ -22,7 +23,7 @@ from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.evaluation.runs import RunPlan
-from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.records import write_together
 from quantgate.pipelines.files.sealed_values import Missing, Sealed
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
@@ -38,7 +39,12 @@ def transcripts_command(build: str, folder: Path) -> int:
     plan = find_plan(build, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        opened = LocalBuild(
+            plan=plan,
+            settings=settings_as_planned(plan, settings, tools),
+            tools=tools,
+            show=board.unit,
+        )
         written = write_transcripts(opened, folder)
     base, *others = written
     print(f"{len(written)} transcripts in {folder}")
@@ -55,10 +61,14 @@ def write_transcripts(build: LocalBuild, folder: Path) -> tuple[Path, ...]:
     """
     runs = dict(_named(build))
     if not runs:
-        raise InputError("no run of this build is finished", where=build.plan.name)
-    return tuple(
-        _write_transcript(build, run, folder / f"{name}.jsonl") for name, run in runs.items()
-    )
+        raise InputError(
+            "no run of this build is finished",
+            where=build.plan.name,
+            next_step="`quantgate status BUILD` says how far it is; run the build again",
+        )
+    written = {folder / f"{name}.jsonl": _transcript(build, run) for name, run in runs.items()}
+    write_together(written)
+    return tuple(written)
 
 
 def _named(build: LocalBuild) -> Iterator[tuple[str, RunPlan]]:
@@ -77,7 +87,7 @@ def _named(build: LocalBuild) -> Iterator[tuple[str, RunPlan]]:
             yield f"{run.subject}.repeat-{number}" if number > 1 else run.subject, run
 
 
-def _write_transcript(build: LocalBuild, plan: RunPlan, path: Path) -> Path:
+def _transcript(build: LocalBuild, plan: RunPlan) -> bytes:
     """Texts get the special tokens that mark thoughts: who judges the file may not have the tokenizer."""
     transcript, reader = read_transcript(build.suite_runs.folder(plan)), build.suite_runs.reader
     if reader is not None:
@@ -85,8 +95,7 @@ def _write_transcript(build: LocalBuild, plan: RunPlan, path: Path) -> Path:
             replace(answer, text=reader.text_with_marks(answer)) for answer in transcript.answers
         ]
         transcript = replace(transcript, answers=tuple(marked))
-    write_text(path, "".join(f"{line}\n" for line in exported_lines(transcript)))
-    return path
+    return "".join(f"{line}\n" for line in exported_lines(transcript)).encode()
 
 
 def export_command(build: str, folder: Path) -> int:
@@ -104,13 +113,22 @@ def export_command(build: str, folder: Path) -> int:
     written = 0
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        opened = LocalBuild(
+            plan=plan,
+            settings=settings_as_planned(plan, settings, tools),
+            tools=tools,
+            show=board.unit,
+        )
         for run in _finished(opened):
             with board.unit("export", run.subject):
                 _write(opened, run, folder / f"{run.subject}.eval")
             written += 1
     if not written:
-        raise InputError("no run of this build is finished", where=plan.name)
+        raise InputError(
+            "no run of this build is finished",
+            where=plan.name,
+            next_step="`quantgate status BUILD` says how far it is; run the build again",
+        )
     print(f"{written} logs in {folder}: `inspect view --log-dir {folder}` shows them")
     return 0
 

@@ -8,41 +8,32 @@ names), 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP, 141 nobody read wh
 """
 
 from pathlib import Path
-from typing import Any
 
 import click
-from typing_extensions import override
 
 from quantgate.flows.cli.corpus.group import corpus
 from quantgate.flows.cli.following import group as following
-from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, FORMS, clean_exit, in_store
+from quantgate.flows.cli.options import (
+    COUNT,
+    FOLDER,
+    FORMATS,
+    FORMS,
+    clean_exit,
+    in_store,
+)
+from quantgate.flows.cli.program import Program
 from quantgate.flows.cli.progress import group as progress
 from quantgate.flows.cli.proofs import group as proofs
 from quantgate.flows.cli.registered import group as registered
 from quantgate.flows.cli.schemas import group as schemas
 from quantgate.flows.cli.starting import group as starting
 from quantgate.flows.cli.store.group import gc, store
-from quantgate.flows.cli.streams import open_streams, told_to_nobody
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.pipelines.process.collecting import collect_seldom
-from quantgate.pipelines.process.secrecy import hide_secrets
-
-
-class _Program(click.Group):
-    """All commands; also a wrong command line is told as far as there is somebody to tell."""
-
-    @override
-    def main(self, *args: Any, **options: Any) -> Any:
-        open_streams()
-        collect_seldom()
-        hide_secrets()
-        with told_to_nobody():
-            return super().main(*args, **options)
 
 
 @click.group(
-    cls=_Program,
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="quantgate")

@@ -13,6 +13,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import PLAN, plan_files, read_plan
 from quantgate.flows.build.references import references_finished
+from quantgate.flows.build.states.as_planned import settings_as_planned
 from quantgate.flows.build.units import answered
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.review_terminal import ask
@@ -109,7 +110,11 @@ def find_plan(build: str, store: Store) -> BuildPlan:
         return read_plan(folder / matches[0] / PLAN)
     if matches:
         listed = ", ".join(matches)
-        raise InputError(f"several builds begin with '{name}': {listed}", where=str(folder))
+        raise InputError(
+            f"several builds begin with '{name}': {listed}",
+            where=str(folder),
+            next_step="give more of its name",
+        )
     near = did_you_mean(name, builds)
     raise InputError(
         f"no build is called '{name}'{near}",
@@ -135,7 +140,12 @@ def open_review(plan: BuildPlan, settings: Settings) -> OpenedBuild:
         )
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        build = LocalBuild(
+            plan=plan,
+            settings=settings_as_planned(plan, settings, tools),
+            tools=tools,
+            show=board.unit,
+        )
         verdicts = _verdicts(build)
     return OpenedBuild(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
 
@@ -186,7 +196,9 @@ def _write_sheet(opened: OpenedBuild, file: Path, take: int) -> int:
     rows = label_sheet(opened.suite, opened.verdicts, take)
     if not rows:
         raise InputError(
-            "no answer of this build was graded by a judge model", where=opened.plan.name
+            "no answer of this build was graded by a judge model",
+            where=opened.plan.name,
+            next_step="leave --labels out: there is nothing to label",
         )
     if file.exists():
         raise InputError(
@@ -205,7 +217,11 @@ def _write_sheet(opened: OpenedBuild, file: Path, take: int) -> int:
 
 def _import(plan: BuildPlan, file: Path) -> int:
     if not file.is_file():
-        raise InputError("there is no such file", where=str(file))
+        raise InputError(
+            "there is no such file",
+            where=str(file),
+            next_step="check how it is spelled; the form of `--html` saves one",
+        )
     decisions = load_adjudications(file)
     ids = {item.id for item in plan.suite.items}
     strangers = [each.item_id for each in decisions if each.item_id not in ids]
@@ -214,6 +230,7 @@ def _import(plan: BuildPlan, file: Path) -> int:
             f"decides about items that suite {plan.suite.name} does not have, "
             f"the first is '{strangers[0]}'",
             where=str(file),
+            next_step="take the file that was saved for this build",
         )
     target = plan.suite.folder / ADJUDICATIONS_FILE
     added = append_adjudications(target, decisions)

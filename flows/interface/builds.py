@@ -80,6 +80,7 @@ class Build:
         raise InputError(
             f"no variant is called '{name}'{did_you_mean(name, names)}; there are {', '.join(names)}",
             where=self.name,
+            next_step="name one of these",
         )
 
     def changed(self, name: str) -> AnswerChanges:
@@ -211,7 +212,11 @@ def open_build(name: str) -> Build:
             if names
             else f"there are {', '.join(finished) or 'none'}"
         )
-        raise InputError(f"no finished build is called '{name}': {listed}", where=str(store.root))
+        raise InputError(
+            f"no finished build is called '{name}': {listed}",
+            where=str(store.root),
+            next_step="give a whole name",
+        )
     return Build(read_checked(BuildResult, store.report(names[0]) / COMPLETION))
 
 

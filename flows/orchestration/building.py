@@ -44,7 +44,11 @@ def build_from_form(
     os.environ[STORE_VARIABLE] = store
     file = Path(build_file)
     if not file.is_file():
-        raise InputError("there is no such build file", where=build_file)
+        raise InputError(
+            "there is no such build file",
+            where=build_file,
+            next_step="check the deployment's parameter build_file",
+        )
     settings, board = Settings.from_environment(), plain_board()
     prepare(settings.store)
     overrides = BuildOverrides(model=model, recipes=parse_recipes(recipes) if recipes else None)

@@ -69,7 +69,12 @@ class HuggingFaceHub:
                 timeout=_ANSWER_SECONDS,
             )
         if not head.sha:
-            raise ServiceError("the hub named no commit", where=source.repository, transient=True)
+            raise ServiceError(
+                "the hub named no commit",
+                where=source.repository,
+                transient=True,
+                next_step="ask the hub again",
+            )
         return head.sha
 
     def listing(self, source: HubSource) -> Listing:
@@ -102,7 +107,11 @@ def folder_digests(folder: Path, store: Store) -> CheckpointDigests:
         ServiceError: (transient) somebody is writing into it.
     """
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder))
+        raise InputError(
+            "there is no such folder",
+            where=str(folder),
+            next_step="mend `folder:` in the releases file",
+        )
     with lying_still(folder):
         before = _signature(folder)
         digests = checkpoint_digests(folder, DigestMemory(store.digest_memory).digest)
@@ -125,7 +134,12 @@ def lying_still(place: Path) -> Iterator[None]:
 
 
 def _written_to(place: Path) -> ServiceError:
-    return ServiceError("is being written to", where=str(place), transient=True)
+    return ServiceError(
+        "is being written to",
+        where=str(place),
+        transient=True,
+        next_step="wait until nobody writes to it: it is looked at again",
+    )
 
 
 def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:

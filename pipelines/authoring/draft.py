@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.registrable import LONGEST_NAME, suite_name_problem
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.evaluation.thoughts import spoken_part
-from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.records import write_together
 from quantgate.pipelines.specs.chat_messages import plain_message
 from quantgate.pipelines.suites.load import SUITE_FILE
 from quantgate.pipelines.suites.sources import ITEMS_FILE
@@ -57,8 +57,7 @@ def write_draft(mined: Mined, folder: Path) -> None:
     )
     rows = [_row(mined, chosen, number) for number, chosen in enumerate(mined.chosen, start=1)]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_text(folder / ITEMS_FILE, lines)
-    write_text(folder / SUITE_FILE, head)
+    write_together({folder / ITEMS_FILE: lines.encode(), folder / SUITE_FILE: head.encode()})
 
 
 def _suite_name(folder: Path) -> str:

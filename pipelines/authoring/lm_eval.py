@@ -4,7 +4,6 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.registrable import LONGEST_NAME
 from quantgate.pipelines.domain.values import JsonObject, digest_of
 from quantgate.pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
-from quantgate.pipelines.files.records import to_json, write_text
+from quantgate.pipelines.files.records import to_json, write_text, write_together
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
@@ -86,9 +85,8 @@ def copy_suite(folder: Path, target: Path) -> None:
         raise InputError(
             "there is a suite here already", where=str(target), next_step="name another folder"
         )
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (SUITE_FILE, "items.jsonl"):
-        shutil.copyfile(folder / name, target / name)
+    names = (SUITE_FILE, "items.jsonl")
+    write_together({target / name: (folder / name).read_bytes() for name in names})
 
 
 def _harness() -> str:

@@ -79,6 +79,7 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
             f"answers of {request.max_tokens} tokens leave nothing of the model's context of "
             f"{checkpoint.context_length_tokens}",
             where="--max-tokens",
+            next_step="ask for fewer tokens, or name a model with a longer context",
         )
     traffic = tools.read_traffic(request.traffic, chat, room)
     asked = _drawn(traffic.candidates, request.look_at, request.seed)

@@ -91,7 +91,11 @@ def check_vocabulary(shape: ModelShape, folder: Path) -> None:
     model = read_json_object(folder / "tokenizer.json").get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict | list) or not vocabulary:
-        raise CheckpointError("tokenizer.json holds no vocabulary", where=str(folder))
+        raise CheckpointError(
+            "tokenizer.json holds no vocabulary",
+            where=str(folder),
+            next_step="take tokenizer.json from where the weights came from",
+        )
     listed = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
     special = special_token_ids(folder)
     ids = (*listed, *special.beginning, *special.end)

@@ -47,6 +47,10 @@ def _header_end(file: Path) -> int:
     with file.open("rb") as opened:
         lead = opened.read(_LENGTH_BYTES)
     if len(lead) < _LENGTH_BYTES:
-        raise CheckpointError("is no safetensors file", where=str(file))
+        raise CheckpointError(
+            "is no safetensors file",
+            where=str(file),
+            next_step="look at the file on the hub: it is empty or damaged there",
+        )
     length: int = struct.unpack("<Q", lead)[0]
     return _LENGTH_BYTES + length

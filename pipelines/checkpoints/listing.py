@@ -44,7 +44,11 @@ def refuse_pipes(folder: Path) -> None:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            raise CheckpointError(f"cannot be read ({error.strerror})", where=str(path)) from error
+            raise CheckpointError(
+                f"cannot be read ({error.strerror})",
+                where=str(path),
+                next_step="take it out, or let this user read it",
+            ) from error
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise CheckpointError(
                 "is neither a file nor a folder", where=str(path), next_step="take it out"

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.files.reading import LONGEST_LINE_BYTES, opened, refuse_other_encodings
+from quantgate.pipelines.files.reading import (
+    LONGEST_LINE_BYTES,
+    SAVE_AS_UTF8,
+    opened,
+    refuse_other_encodings,
+)
 
 _SEPARATORS = ";\t|"
 _SEPARATOR_LINE = "sep="
@@ -30,8 +35,16 @@ def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         try:
             yield from _rows(text, path)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"is not a csv in UTF-8 ({error})", where=str(path)) from error
+        except UnicodeDecodeError as error:
+            raise InputError(
+                "is not UTF-8 text", where=str(path), next_step=SAVE_AS_UTF8
+            ) from error
+        except csv.Error as error:
+            raise InputError(
+                f"is not a sound csv ({error})",
+                where=str(path),
+                next_step="put quotes around cells that hold separators, quotes or line breaks",
+            ) from error
 
 
 def _rows(text: io.TextIOWrapper, path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
@@ -64,9 +77,17 @@ def _separator(first: str) -> str:
 
 def _refuse_header(columns: list[str], path: Path) -> None:
     if not columns:
-        raise InputError("there are no rows: its first line names no columns", where=str(path))
+        raise InputError(
+            "there are no rows: its first line names no columns",
+            where=str(path),
+            next_step="write the names of the columns into the first line",
+        )
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise InputError(f"line 1: column '{twice[0]}' stands here twice", where=str(path))
+        raise InputError(
+            f"line 1: column '{twice[0]}' stands here twice",
+            where=str(path),
+            next_step="give every column a name of its own",
+        )
 
 
 def _lines(first: str, text: io.TextIOWrapper, path: Path) -> Iterator[str]:
@@ -75,7 +96,9 @@ def _lines(first: str, text: io.TextIOWrapper, path: Path) -> Iterator[str]:
     while line:
         if len(line) > LONGEST_LINE_BYTES:
             raise InputError(
-                f"line {number} is longer than {LONGEST_LINE_BYTES >> 20} MiB", where=str(path)
+                f"line {number} is longer than {LONGEST_LINE_BYTES >> 20} MiB",
+                where=str(path),
+                next_step="write one row a line",
             )
         yield line
         number += 1

@@ -5,10 +5,12 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
-from quantgate.pipelines.files.reading import read_bytes
+from quantgate.pipelines.files.reading import decoded, read_bytes
 
 _LARGEST_FILE_BYTES = 512 << 20
 """Vocabularies have tens of megabytes."""
+_MARK = "\ufeff"
+_AGAIN = "mend it, or take it again from where the checkpoint came from"
 
 
 def read_json_object(path: Path) -> JsonObject:
@@ -19,14 +21,23 @@ def read_json_object(path: Path) -> JsonObject:
     """
     if not path.is_file():
         return {}
+    text = _text(path)
+    if text.startswith(_MARK):
+        raise CheckpointError(
+            "begins with a byte-order mark, which other programs refuse in JSON",
+            where=str(path),
+            next_step="save it as UTF-8 without one",
+        )
     try:
-        value = parse_structure(_text(path))
+        value = parse_structure(text)
     except JsonTextError as error:
         raise CheckpointError(
-            f"is not valid JSON (line {error.line}: {error})", where=str(path)
+            f"is not valid JSON (line {error.line}: {error})", where=str(path), next_step=_AGAIN
         ) from error
     if not isinstance(value, dict):
-        raise CheckpointError("does not hold a JSON object", where=str(path))
+        raise CheckpointError(
+            "does not hold a JSON object (curly brackets)", where=str(path), next_step=_AGAIN
+        )
     return value
 
 
@@ -41,8 +52,6 @@ def read_text(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return read_bytes(path, _LARGEST_FILE_BYTES).decode()
+        return decoded(read_bytes(path, _LARGEST_FILE_BYTES), path)
     except InputError as error:
-        raise CheckpointError(error.what, where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"cannot be read ({error})", where=str(path)) from error
+        raise CheckpointError(error.what, where=str(path), next_step=error.next_step) from error

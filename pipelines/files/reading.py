@@ -25,7 +25,7 @@ _OTHER_ENCODINGS = (
     (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"),
     (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"),
 )  # fmt: skip
-_SAVE_AS_UTF8 = "save it as UTF-8"
+SAVE_AS_UTF8 = "save it as UTF-8"
 
 
 def at_home(path: str | Path) -> Path:
@@ -74,7 +74,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise InputError(
+            f"cannot be read ({error.strerror})",
+            where=str(path),
+            next_step="let this user read it, or name another file",
+        ) from error
 
 
 def refuse_other_than_file(path: Path) -> None:
@@ -87,9 +91,13 @@ def refuse_other_than_file(path: Path) -> None:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name has a null character"
-        raise InputError(f"cannot be read ({reason})", where=_shown(path)) from error
+        raise InputError(
+            f"cannot be read ({reason})",
+            where=_shown(path),
+            next_step="check how it is spelled, and who may read it",
+        ) from error
     if not stat.S_ISREG(mode):
-        raise InputError(f"is {_kind(mode)}, not a file", where=str(path))
+        raise InputError(f"is {_kind(mode)}, not a file", where=str(path), next_step="name a file")
 
 
 def read_bytes(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> bytes:
@@ -103,7 +111,11 @@ def read_bytes(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> bytes
         while block := file.read(_BLOCK_BYTES):
             content += block
             if len(content) > at_most_bytes:
-                raise InputError(f"is larger than {at_most_bytes >> 20} MiB", where=str(path))
+                raise InputError(
+                    f"is larger than {at_most_bytes >> 20} MiB",
+                    where=str(path),
+                    next_step="name the document itself, or split it",
+                )
     return bytes(content)
 
 
@@ -113,16 +125,24 @@ def read_text(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> str:
     Raises:
         InputError: where it cannot be read, is too large, or is not UTF-8.
     """
-    content = read_bytes(path, at_most_bytes)
+    return decoded(read_bytes(path, at_most_bytes), path).removeprefix("\ufeff")
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """Return a file's content as text, with the byte-order mark that it may begin with.
+
+    Raises:
+        InputError: where it is not UTF-8, naming UTF-16 and UTF-32.
+    """
     refuse_other_encodings(content, path)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"is not UTF-8 text (line {line}, byte {error.start})",
             where=str(path),
-            next_step=_SAVE_AS_UTF8,
+            next_step=SAVE_AS_UTF8,
         ) from error
 
 
@@ -159,9 +179,11 @@ def refuse_other_encodings(head: bytes, path: Path) -> None:
     if name is None and len(head) >= 4 and 0 in head[:4]:
         name = "UTF-16" if head[:4].count(0) == 2 and head[0] != head[1] else "binary"
     if name == "binary":
-        raise InputError("is no text (it has null bytes)", where=str(path))
+        raise InputError(
+            "is no text (it has null bytes)", where=str(path), next_step="name a text file"
+        )
     if name:
-        raise InputError(f"is {name} text", where=str(path), next_step=_SAVE_AS_UTF8)
+        raise InputError(f"is {name} text", where=str(path), next_step=SAVE_AS_UTF8)
 
 
 def _decoded(line: bytes, number: int, path: Path) -> str:
@@ -171,7 +193,7 @@ def _decoded(line: bytes, number: int, path: Path) -> str:
         raise InputError(
             f"is not UTF-8 text (line {number}, byte {error.start} of it)",
             where=str(path),
-            next_step=_SAVE_AS_UTF8,
+            next_step=SAVE_AS_UTF8,
         ) from error
 
 

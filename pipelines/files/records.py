@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,7 +99,9 @@ def read_json(path: Path) -> JsonObject:
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise InputError("file is missing", where=str(path)) from error
+        raise InputError(
+            "file is missing", where=str(path), next_step="run the command that writes it again"
+        ) from error
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -123,7 +127,9 @@ def read_record(record_type: type[Record], path: Path) -> Record:
         record: Record = _adapter(record_type).validate_json(path.read_bytes())
         return record
     except FileNotFoundError as error:
-        raise InputError("file is missing", where=str(path)) from error
+        raise InputError(
+            "file is missing", where=str(path), next_step="run the command that writes it again"
+        ) from error
     except ValidationError as error:
         raise _misfit(error, path) from error
 
@@ -151,10 +157,41 @@ def _adapter(record_type: Any) -> TypeAdapter[Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically and durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with half_written(path.parent) as (beside, file):
-        os.fchmod(file.fileno(), _SHARED_MODE)
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-        beside.replace(path)
+    write_together({path: text.encode()})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files durably; none has its name before all of them are on the disk.
+
+    Where that fails, nothing is left: neither files nor folders that were made for them.
+    """
+    with ExitStack() as stack:
+        written = []
+        for path, content in contents.items():
+            stack.enter_context(_new_folders(path.parent))
+            beside, file = stack.enter_context(half_written(path.parent))
+            os.fchmod(file.fileno(), _SHARED_MODE)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            written.append((beside, path))
+        for beside, path in written:
+            beside.replace(path)
+
+
+@contextmanager
+def _new_folders(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; where the block fails, new ones go again that are empty."""
+    new = []
+    for each in (folder, *folder.parents):
+        if each.exists():
+            break
+        new.append(each)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for each in new:
+                each.rmdir()
+        raise

@@ -185,7 +185,11 @@ def seal(folder: Path, record: object) -> None:
     paths = sorted(_contents(folder))
     for path in paths:
         if path.is_symlink() or not path.is_file():
-            raise InputError("is no plain file and cannot be sealed", where=str(path))
+            raise InputError(
+                "is no plain file and cannot be sealed",
+                where=str(path),
+                next_step="replace links by copies of what they lead to, and take out all else",
+            )
     with ThreadPoolExecutor(max_workers=1) as disk:  # the disk writes while the processor hashes
         synced = [disk.submit(_sync, path) for path in paths]
         files = [

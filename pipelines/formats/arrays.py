@@ -39,7 +39,11 @@ def read_bytes(tensor: StoredTensor) -> bytes:
         file.seek(tensor.start)
         content = file.read(tensor.size_bytes)
     if len(content) != tensor.size_bytes:
-        raise CheckpointError(f"ends inside {tensor.name}", where=str(tensor.file))
+        raise CheckpointError(
+            f"ends inside {tensor.name}",
+            where=str(tensor.file),
+            next_step="download or copy the file again and compare its checksum",
+        )
     return content
 
 
@@ -50,7 +54,11 @@ def read_array(tensor: StoredTensor) -> Array:
         CheckpointError: where the type has no numpy equal, or the file ends early.
     """
     if tensor.dtype not in _TYPES:
-        raise CheckpointError(f"{tensor.name} is {tensor.dtype}", where=str(tensor.file))
+        raise CheckpointError(
+            f"{tensor.name} is {tensor.dtype}",
+            where=str(tensor.file),
+            next_step="store it as F32, F16 or BF16",
+        )
     words: Array = np.frombuffer(read_bytes(tensor), dtype=_TYPES[tensor.dtype])
     array = words.reshape(tensor.shape)
     if tensor.dtype == "BF16":  # the upper half of a float32

@@ -13,7 +13,11 @@ def refuse_columns_twice(schema: Any, where: str) -> None:
         InputError: naming the column.
     """
     if twice := _first_twice(schema, ""):
-        raise InputError(f"column '{twice}' stands here twice", where=where)
+        raise InputError(
+            f"column '{twice}' stands here twice",
+            where=where,
+            next_step="give every column a name of its own",
+        )
 
 
 def _first_twice(fields: Iterable[Any], outer: str) -> str | None:

@@ -70,7 +70,11 @@ class BucketFolder:
             for name, stored in sorted(self._objects.listed("").items())
         )
         if not files:
-            raise InputError("holds nothing", where=self._objects.address)
+            raise InputError(
+                "holds nothing",
+                where=self._objects.address,
+                next_step="name the folder that holds the files, as s3://bucket/folder",
+            )
         named: list[JsonValue] = [[file.name, file.size_bytes, file.checksum] for file in files]
         return Listing(revision=digest_of(named)[:_REVISION_LENGTH], files=files)
 
@@ -103,7 +107,10 @@ class BucketFolder:
         listing = self.listing()
         if listing.revision != revision:
             raise ServiceError(
-                "changed while it was fetched", where=self._objects.address, transient=True
+                "changed while it was fetched",
+                where=self._objects.address,
+                transient=True,
+                next_step="run the same command again once nobody writes to it",
             )
         return listing
 
@@ -118,6 +125,7 @@ class BucketFolder:
                 f"{file.name} arrived with another size than is listed for it",
                 where=self._objects.address,
                 transient=True,
+                next_step="run the same command again once nobody writes to it",
             )
 
     def _held(self, folder: Path) -> Iterator[tuple[tuple[str, str], Path]]:
@@ -139,7 +147,11 @@ def require_bucket_folder(address: str) -> None:
         InputError: it is none.
     """
     if not _ADDRESS.match(address):
-        raise InputError("is not s3://bucket/folder", where=redacted(address))
+        raise InputError(
+            "is not s3://bucket/folder",
+            where=redacted(address),
+            next_step="write it as s3://bucket/folder",
+        )
 
 
 def _listing_of(folder: Path) -> Path:

@@ -83,7 +83,11 @@ def _translated(error: Exception, repository: str, revision: str, endpoint: str)
                 next_step="name a branch, a tag or a full commit after the @",
             )
         case errors.HFValidationError():
-            return InputError(f"is not a repository name ({error})", where=repository)
+            return InputError(
+                f"is not a repository name ({error})",
+                where=repository,
+                next_step="write it as org/name[@revision]",
+            )
         case errors.OfflineModeIsEnabled():
             return ServiceError(
                 "cannot be asked for: HF_HUB_OFFLINE is set",
@@ -101,4 +105,8 @@ def _translated(error: Exception, repository: str, revision: str, endpoint: str)
                 transient=status >= _SERVER_ERROR or status in (_TOO_MANY_REQUESTS, _TIMEOUT),
             )
         case _:
-            return ServiceError(f"the hub at {endpoint} failed ({error})", where=repository)
+            return ServiceError(
+                f"the hub at {endpoint} failed ({error})",
+                where=repository,
+                next_step="run the same command again; HF_ENDPOINT names another hub",
+            )

@@ -41,7 +41,10 @@ def list_files(api: "HfApi", repository: str, revision: str) -> Listing:
             next_step="check HF_ENDPOINT: something else may answer there",
         ) from error
     if not isinstance(listed.sha, str) or not COMMIT.match(listed.sha):
-        raise ServiceError(f"gave no commit for {repository}@{revision}")
+        raise ServiceError(
+            f"gave no commit for {repository}@{revision}",
+            next_step="ask the hub again, or pin a full commit after the @",
+        )
     files = [
         RemoteFile(
             name=sibling.rfilename,

@@ -101,7 +101,11 @@ def fetched_files(
     listed = list(names.values())
     if len(set(listed)) < len(listed):
         twice = max(listed, key=listed.count)
-        raise InputError(f"has {twice} in two folders", where=source.repository)
+        raise InputError(
+            f"has {twice} in two folders",
+            where=source.repository,
+            next_step="name one of the two by its whole path",
+        )
     key = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
     folder = store.downloads(source.repository) / f"{source.revision}-{key[:_KEY_LENGTH]}"
     commit = settings.commit(source.repository, source.revision)
@@ -120,4 +124,8 @@ def fetched_files(
 def _refuse_path_elsewhere(name: str, repository: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-        raise ServiceError(f"lists a file by a path that leaves it ({name!r})", where=repository)
+        raise ServiceError(
+            f"lists a file by a path that leaves it ({name!r})",
+            where=repository,
+            next_step="do not use this repository, and tell the hub of it",
+        )

@@ -54,7 +54,11 @@ class TableReader:
     def _hub(self, source: TableSource) -> Path:
         hub_source = parse_hub_source(source.hub or "")
         if hub_source is None:
-            raise InputError("is not org/name@revision", where=str(source.hub))
+            raise InputError(
+                "is not org/name@revision",
+                where=str(source.hub),
+                next_step="write it as org/name@revision",
+            )
         revision = hub_source.revision if hub_source.is_pinned else self._commit(hub_source)
         hub = HubDataset(
             repository=hub_source.repository,
@@ -78,7 +82,11 @@ class TableReader:
             api = HfApi(endpoint=endpoint, token=self.hub.token, library_name="quantgate")
             dataset = api.dataset_info(hub_source.repository, revision=hub_source.revision)
         if dataset.sha is None:
-            raise ServiceError("the hub names no commit", where=hub_source.repository)
+            raise ServiceError(
+                "the hub names no commit",
+                where=hub_source.repository,
+                next_step="ask the hub again, or pin a full commit after the @",
+            )
         return dataset.sha
 
     def _sealed(

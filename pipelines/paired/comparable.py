@@ -115,7 +115,9 @@ def require_repeats(runs: Sequence[Run], *, of: str = "the reference") -> None:
             )
     if len({run.key for run in runs}) != len(runs):
         # The same transcript twice agrees with itself perfectly: a noise floor of nothing.
-        raise InputError(f"a run of {of} is listed twice", where=primary.subject)
+        raise InputError(
+            f"a run of {of} is listed twice", where=primary.subject, next_step="name every run once"
+        )
 
 
 def require_suite(run: Run, suite: Suite) -> None:

@@ -66,7 +66,7 @@ class LockedEnvironment:
             ToolchainError: where the environment, or the package in it, is missing.
         """
         if missing := self.missing():
-            raise ToolchainError(missing)
+            raise ToolchainError(missing, next_step="`make doctor` says more")
         sites = [str(path) for path in self.folder.glob("lib/python3*/site-packages")]
         for distribution in importlib.metadata.distributions(name=package, path=sites):
             return distribution.version

@@ -110,6 +110,7 @@ class FileObjects(SharedObjects):
                     "is not mounted, or was never made a shared store (`quantgate store init` does, once)",
                     where=self.address,
                     transient=True,
+                    next_step="mount it, or make it one: `quantgate store init`",
                 )
             yield
 

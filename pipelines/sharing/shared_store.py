@@ -220,7 +220,9 @@ class SharedStore(SecondLevel):
                     sent_bytes = self._send(folder)
         except OSError as error:
             raise InputError(
-                f"cannot be read ({error.strerror or error})", where=str(place)
+                f"cannot be read ({error.strerror or error})",
+                where=str(place),
+                next_step="let this user read it",
             ) from error
         _waiting_file(self._root, folder).unlink(missing_ok=True)
         return sent_bytes

@@ -46,7 +46,11 @@ def over_corpora(
         InputError: where a corpus is named twice.
     """
     if len(set(names)) < len(names):
-        raise InputError(f"a corpus is named twice: {', '.join(names)}", where="corpora")
+        raise InputError(
+            f"a corpus is named twice: {', '.join(names)}",
+            where="corpora",
+            next_step="leave one of them out, or give it another name",
+        )
     if len(names) <= 1:
         only = next(iter(names), None)
         return tuple(_single(recipe, only) for recipe in recipes), ()

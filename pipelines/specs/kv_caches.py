@@ -74,7 +74,10 @@ def over_kv_caches(
         for kv_cache in _types_of(recipe, kv_caches):
             derived_recipe = in_kv_cache(recipe, kv_cache)
             if derived_recipe.name in derived:
-                raise InputError(f"recipe '{derived_recipe.name}' is asked for twice")
+                raise InputError(
+                    f"recipe '{derived_recipe.name}' is asked for twice",
+                    next_step="leave one of them out",
+                )
             derived[derived_recipe.name] = derived_recipe
     return tuple(derived.values())
 
@@ -100,6 +103,10 @@ def parse_kv_caches(text: str) -> tuple[KvCacheType, ...]:
                 next_step=f"choose of {', '.join(KV_CACHE_TYPES)}",
             )
         if kv_cache in chosen:
-            raise InputError(f"KV-cache type '{word}' is named twice", where="--kv")
+            raise InputError(
+                f"KV-cache type '{word}' is named twice",
+                where="--kv",
+                next_step="leave one of them out",
+            )
         chosen.append(kv_cache)
     return tuple(chosen)

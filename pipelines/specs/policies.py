@@ -106,5 +106,9 @@ def load_policy(path: Path | None, suite: Suite) -> Policy:
         if name not in names
     ]
     if problems:
-        raise InputError("\n  ".join(problems), where=str(path))
+        raise InputError(
+            "\n  ".join(problems),
+            where=str(path),
+            next_step="name slices that the suite's suite.yaml declares",
+        )
     return policy

@@ -70,7 +70,10 @@ def find_recipes(names: tuple[str, ...], folder: Path) -> tuple[Recipe, ...]:
             matches = (_named(name),)
         for recipe in matches:
             if recipe.name in recipes:
-                raise InputError(f"recipe '{recipe.name}' is asked for twice")
+                raise InputError(
+                    f"recipe '{recipe.name}' is asked for twice",
+                    next_step="leave one of them out, or give one another name",
+                )
             recipes[recipe.name] = recipe
     return tuple(recipes.values())
 

@@ -71,16 +71,28 @@ def read_yaml(path: Path) -> YamlDocument | None:
             raise refused(path, problems)
         return YamlDocument(value=_Loader("").construct_document(root), root=root)
     except _BoundError as error:
-        raise InputError(f"cannot be used: {error}", where=str(path)) from error
+        raise InputError(
+            f"cannot be used: {error}",
+            where=str(path),
+            next_step="mend the file and run the same command again",
+        ) from error
     except yaml.YAMLError as error:
-        raise InputError(f"is not valid YAML: {_reason(error)}", where=str(path)) from error
+        raise InputError(
+            f"is not valid YAML: {_reason(error)}",
+            where=str(path),
+            next_step="mend the file and run the same command again",
+        ) from error
 
 
 def refused(path: Path, problems: list[str]) -> InputError:
     """Return one error that names a file and its first twenty problems."""
     shown = problems[:20]
     more = f"\n  … and {len(problems) - 20} more" if len(problems) > 20 else ""
-    return InputError("\n  ".join(["cannot be used:", *shown]) + more, where=str(path))
+    return InputError(
+        "\n  ".join(["cannot be used:", *shown]) + more,
+        where=str(path),
+        next_step="mend the file and run the same command again",
+    )
 
 
 def line_of(node: yaml.Node, location: tuple[int | str, ...]) -> int:

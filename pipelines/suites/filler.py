@@ -47,7 +47,11 @@ class FileFiller:
         """
         self._pieces = _json_texts(path) if path.suffix == ".jsonl" else _paragraphs(path)
         if not self._pieces:
-            raise InputError("holds no text to stretch items with", where=str(path))
+            raise InputError(
+                "holds no text to stretch items with",
+                where=str(path),
+                next_step="name a file with text in it",
+            )
 
     def of(self, language: str, seed: str) -> Filler:
         """Return an endless sequence that `seed` determines; the text decides the language."""
@@ -91,7 +95,9 @@ def _json_texts(path: Path) -> tuple[str, ...]:
             columns = row if isinstance(row, dict) else {}
             messages = messages_of(columns.get("messages") or [])
         except (JsonTextError, BrokenRowError, ForeignContentError) as error:
-            raise InputError(f"line {number}: {error}", where=str(path)) from error
+            raise InputError(
+                f"line {number}: {error}", where=str(path), next_step="mend this line"
+            ) from error
         users = [message["content"] for message in messages if message["role"] == "user"]
         texts += [text for text in (columns.get("text"), *users) if isinstance(text, str)]
     return tuple(text.strip() for text in texts if text.strip())

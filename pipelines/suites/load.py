@@ -203,6 +203,7 @@ def _long_context(spec: SuiteSpec, items: Sequence[Item]) -> tuple[Item, ...]:
             raise InputError(
                 f"long_context: slice '{name}' has no items{did_you_mean(name, tuple(spec.slices))}",
                 where=SUITE_FILE,
+                next_step="name a slice that has items, or leave it out",
             )
     return chosen_items(spec.long_context, items)
 

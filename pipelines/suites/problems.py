@@ -31,7 +31,9 @@ def refused(problems: Sequence[Problem]) -> InputError:
     sentences = _sentences([problem for problem in problems if problem.where == where])
     more = f"\n  … and {len(sentences) - _SHOWN} more" if len(sentences) > _SHOWN else ""
     shown = "\n  ".join(["cannot be used:", *sentences[:_SHOWN]])
-    return InputError(shown + more, where=where)
+    return InputError(
+        shown + more, where=where, next_step="mend the file and run the same command again"
+    )
 
 
 def _lines(numbers: Sequence[int]) -> str:

@@ -177,7 +177,11 @@ def _asking(item: Item) -> int:
     """
     asking = [index for index, message in enumerate(item.messages) if message.role == "user"]
     if not asking:
-        raise InputError(f"item '{item.id}' has no user message to stretch", where="long_context")
+        raise InputError(
+            f"item '{item.id}' has no user message to stretch",
+            where="long_context",
+            next_step="give the item a message of the role user, or take it out of long_context",
+        )
     return asking[-1]
 
 
@@ -223,7 +227,9 @@ def _counter(file: LongContextFile, folder: Path) -> CountTokens:
         tokenizer.no_padding()
     except Exception as error:  # the Rust library raises bare Exception
         raise InputError(
-            f"long_context.tokenizer cannot be read ({error})", where=str(path)
+            f"long_context.tokenizer cannot be read ({error})",
+            where=str(path),
+            next_step="name a folder that holds a tokenizer.json",
         ) from error
     return lru_cache(maxsize=1 << 16)(
         lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)

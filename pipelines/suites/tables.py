@@ -71,9 +71,17 @@ def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> 
 def _through_a_child(source: ItemsFile, path: Path | None, read_table: ReadTable | None) -> Path:
     where = source.hub or str(path)
     if path is not None and not path.is_file():
-        raise InputError("there is no such file", where=where)
+        raise InputError(
+            "there is no such file",
+            where=where,
+            next_step="check how it is spelled; paths begin at the suite's folder",
+        )
     if read_table is None:
-        raise ToolchainError("is read by a child process, which is not to be had here", where=where)
+        raise ToolchainError(
+            "is read by a child process, which is not to be had here",
+            where=where,
+            next_step="run this on a machine that has the whole of quantgate",
+        )
     if path is not None:
         return read_table(TableSource(path=path))
     return read_table(TableSource(hub=source.hub, config=source.config, split=source.split))

@@ -125,7 +125,7 @@ def plan_variant(
         raise CheckpointError(
             f"does not fit this checkpoint: {shown}{more}",
             where=identifier,
-            next_step=f"take {other.name}, or let --nearest take it" if other else None,
+            next_step=_instead(recipe, other),
         )
     calibrated = recipe.calibration is not Calibration.NONE
     if calibrated and corpus is None:
@@ -237,3 +237,9 @@ def _variant(plan: PlannedVariant, manifest: Manifest[VariantRecord], folder: Pa
 
 _WEIGHT_SUFFIXES = (".gguf", ".safetensors")
 """A variant's size is what a server has to load; tokenizers and logs do not count."""
+
+
+def _instead(recipe: Recipe, other: Recipe | None) -> str | None:
+    if other is not None:
+        return f"take {other.name}, or let --nearest take it"
+    return "name a quant of this very checkpoint" if recipe.is_foreign else None

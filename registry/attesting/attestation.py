@@ -63,7 +63,7 @@ def copy_attestation(folder: Path, target: Path) -> None:
         InputError: something is there already.
     """
     if target.exists():
-        raise InputError("is there already", where=str(target))
+        raise InputError("is there already", where=str(target), next_step="name another folder")
     shutil.copytree(folder, target)
 
 

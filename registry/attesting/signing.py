@@ -29,7 +29,9 @@ def create_key(path: Path) -> Path:
     for each in (path, public):
         if each.exists():
             raise InputError(
-                "is there already, and a key that was used is not replaced", where=str(each)
+                "is there already, and a key that was used is not replaced",
+                where=str(each),
+                next_step="name another file, or use the key that is there",
             )
     key = ec.generate_private_key(ec.SECP256R1())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,11 @@ def public_key(key: Path) -> bytes:
     try:
         private = serialization.load_pem_private_key(read_bytes(key), password=None)
     except (ValueError, TypeError) as error:
-        raise InputError("is no private key that can be read", where=str(key)) from error
+        raise InputError(
+            "is no private key that can be read",
+            where=str(key),
+            next_step="name the key that `quantgate key` made",
+        ) from error
     return private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -83,7 +89,11 @@ def fingerprint(public: bytes) -> str:
     try:
         key = serialization.load_pem_public_key(public)
     except ValueError as error:
-        raise InputError("is no public key", where="key.pub") from error
+        raise InputError(
+            "is no public key",
+            where="key.pub",
+            next_step="name the .pub file that `quantgate key` made",
+        ) from error
     return sha256(
         key.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -103,7 +113,11 @@ def sign_folder(folder: Path, signature: Path, key: Path) -> None:
         config = signing.Config().use_elliptic_key_signer(private_key=key)
         config.set_hashing_config(hashing.Config()).sign(folder, signature)
     except ValueError as error:
-        raise InputError(f"cannot be used to sign ({error})", where=str(key)) from error
+        raise InputError(
+            f"cannot be used to sign ({error})",
+            where=str(key),
+            next_step="name an unencrypted key that `quantgate key` made",
+        ) from error
 
 
 def check_signature(folder: Path, signature: Path, public: Path) -> None:
@@ -122,7 +136,9 @@ def check_signature(folder: Path, signature: Path, public: Path) -> None:
     except (ValueError, InvalidSignature, KeyError, TypeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"the signature does not hold: {said[:300]}", where=str(signature)
+            f"the signature does not hold: {said[:300]}",
+            where=str(signature),
+            next_step="do not use it: fetch it again from who signed it",
         ) from error
     finally:
         logging.disable(before)

@@ -80,6 +80,7 @@ def check_attestation(
         raise InputError(
             "is signed, and about other files or another verdict",
             where=str(folder / STATEMENT / PROVENANCE),
+            next_step="fetch version and attestation again, both from who signed",
         )
     return signer
 
@@ -94,5 +95,7 @@ def _readable(path: Path) -> bytes:
         return read_bytes(path)
     except InputError as error:
         raise InputError(
-            f"is no public key that can be read: {error.what}", where=str(path)
+            f"is no public key that can be read: {error.what}",
+            where=str(path),
+            next_step="name the .pub file that `quantgate key` made",
         ) from error

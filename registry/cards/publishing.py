@@ -161,7 +161,11 @@ def _artifact(folder: Path) -> PurePosixPath:
     record = read_json(folder / sealed.MANIFEST)["record"]
     named = record.get("artifact") if isinstance(record, dict) else None
     if not isinstance(named, str):
-        raise InputError("its manifest names no artifact", where=str(folder))
+        raise InputError(
+            "its manifest names no artifact",
+            where=str(folder),
+            next_step="run the same build again, and publish what it registers",
+        )
     return PurePosixPath(named)
 
 

@@ -21,6 +21,7 @@ def version_asked_for(
             f"no version {to} was judged on {alias.suite}; there are "
             + (", ".join(str(each.number) for each in candidates) or "none"),
             where=str(alias),
+            next_step="name one of these with --to",
         )
     if not candidate.passing:
         raise InputError(

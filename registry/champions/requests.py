@@ -97,7 +97,11 @@ def rollback(
             else last_champion(alias, candidates, changes, before)
         )
         if str(target.number) == before:
-            raise InputError(f"version {before} is the champion already", where=str(alias))
+            raise InputError(
+                f"version {before} is the champion already",
+                where=str(alias),
+                next_step="name another version, or leave it as it is",
+            )
         default = f"rolled back from version {before}" if before else "pointed at by hand"
         change = AliasChange(
             alias=alias.suite,
@@ -136,6 +140,7 @@ def retire(
             raise InputError(
                 f"was retired already, by {earlier.who}: {earlier.reason}",
                 where=str(name),
+                next_step="name a version that is in use; `quantgate history MODEL` lists what is registered",
             )
         decision = earlier or Retirement(reason=by.reason.strip(), who=by.name, at=now())
         why = {name.number: f"was retired by {decision.who}: {decision.reason}"}
@@ -173,7 +178,11 @@ def waive(
         version = _version(registry, name, tracking)
         suite, tags = _suite_meant(version, name)
         if tags["verdict"] == PASSED:
-            raise InputError(f"passes {tags['suite']}: there is nothing to waive", where=str(name))
+            raise InputError(
+                f"passes {tags['suite']}: there is nothing to waive",
+                where=str(name),
+                next_step="leave the waiver out",
+            )
         waiver = VerdictWaiver(
             reason=by.reason.strip(),
             who=by.name,
@@ -237,6 +246,7 @@ def _no_such_suite(alias: Alias, versions: Sequence[RecordedVersion]) -> NotFoun
     return NotFoundError(
         f"no version was judged on a suite of that name; {instead(alias.suite, sorted(suites))}",
         where=str(alias),
+        next_step="`quantgate history MODEL` lists what is registered",
     )
 
 
@@ -250,6 +260,7 @@ def _version(registry: Registry, name: VersionName, tracking: Tracking) -> Recor
         raise NotFoundError(
             f"there is no such version of this program's; there are {numbers or 'none'}",
             where=str(name),
+            next_step="`quantgate history MODEL` lists what is registered",
         )
     return version
 

@@ -74,4 +74,8 @@ def _from_tags(tags: Mapping[str, str], where: str) -> CorpusDrift:
     try:
         return CorpusDrift(**facts_of(_TAGS, tags))
     except (KeyError, ValueError) as error:
-        raise InputError(f"its tags were altered ({error})", where=where) from error
+        raise InputError(
+            f"its tags were altered ({error})",
+            where=where,
+            next_step="run `quantgate corpus drift` again",
+        ) from error

@@ -124,7 +124,11 @@ def _manifest(version: RegisteredVersion, place: FilePlace) -> tuple[Manifest[ob
     for file in manifest.files:
         name = PurePosixPath(file.path)
         if name.is_absolute() or ".." in name.parts or file.path == MANIFEST:
-            raise InputError(f"its manifest names {file.path!r}", where=version.uri)
+            raise InputError(
+                f"its manifest names {file.path!r}",
+                where=version.uri,
+                next_step="do not use it: its files would lie elsewhere; run the same build again",
+            )
     return manifest, text
 
 
@@ -145,7 +149,11 @@ def _short_text(version: RegisteredVersion, place: FilePlace, name: str) -> byte
     for piece in place.read(name):
         text += piece
         if len(text) > _LONGEST_MANIFEST_BYTES:
-            raise InputError("is no manifest: it does not end", where=version.uri)
+            raise InputError(
+                "is no manifest: it does not end",
+                where=version.uri,
+                next_step="run the same command again",
+            )
     return bytes(text)
 
 

@@ -124,7 +124,10 @@ def _comparable(
         InputError: one cannot be read, or they are not on the same answers of one base.
     """
     if first.facts.digests.suite != second.facts.digests.suite:
-        raise InputError(f"{first.facts.suite} and {second.facts.suite} ask other items")
+        raise InputError(
+            f"{first.facts.suite} and {second.facts.suite} ask other items",
+            next_step="name two versions that were judged on one suite",
+        )
     verdicts = kept_verdict(reader, first), kept_verdict(reader, second)
     if verdicts[0].reference_key != verdicts[1].reference_key:
         raise InputError(

@@ -70,7 +70,9 @@ def kept_verdict(reader: RegistryReader, version: RegisteredVersion) -> KeptVerd
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            "its verdict is damaged or of another version", where=version.uri
+            "its verdict is damaged or of another version",
+            where=version.uri,
+            next_step="run the same build again",
         ) from error
 
 

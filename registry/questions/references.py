@@ -120,9 +120,11 @@ def _no_such_version(
             f"there is no such alias; {instead(reference.alias, aliases)} (versions: {listed}; aliases: "
             f"{pointers})",
             where=str(reference),
+            next_step="name one of these",
         )
     return NotFoundError(
         f"there is no such version; versions: {'… ' if len(numbers) > len(shown) else ''}{listed}; "
         f"aliases: {pointers or 'none'}",
         where=str(reference),
+        next_step="name one of these",
     )

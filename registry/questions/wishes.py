@@ -73,7 +73,11 @@ class LookupRequest:
         if self.sort not in tuple(Sort):
             raise _none_such("sort", self.sort, [each.value for each in Sort])
         if self.max_bits is not None and not 0 < self.max_bits < inf:
-            raise InputError(f"{self.max_bits} is no number of bits", where="bits per weight")
+            raise InputError(
+                f"{self.max_bits} is no number of bits",
+                where="bits per weight",
+                next_step="name a number above 0, e.g. 4.5",
+            )
         if self.kv is not None and not _CACHE_TYPE.fullmatch(self.kv):
             raise InputError(
                 f"{self.kv!r} is no KV-cache type", where="KV cache", next_step="write it like q8_0"

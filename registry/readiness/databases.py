@@ -28,7 +28,11 @@ def check_database(tracking: Tracking) -> None:
         address = make_url(tracking.uri)
         address.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError("is not the address of a database", where=tracking.shown) from error
+        raise InputError(
+            "is not the address of a database",
+            where=tracking.shown,
+            next_step="write it as MLflow does, e.g. sqlite:////folder/mlflow.db",
+        ) from error
     except ImportError as error:
         name = error.name or address.get_driver_name()
         raise ToolchainError(

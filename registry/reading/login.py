@@ -84,7 +84,11 @@ def tls_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
             cafile=None if folder else place, capath=place if folder else None
         )
     except OSError as error:
-        raise InputError(f"names no certificates ({place}: {error})", where=str(bundle)) from error
+        raise InputError(
+            f"names no certificates ({place}: {error})",
+            where=str(bundle),
+            next_step="let it name a file of certificates, or unset it",
+        ) from error
     if environment.get(_INSECURE, "").lower() in ("true", "1"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -93,7 +97,9 @@ def tls_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
             context.load_cert_chain(client)
         except OSError as error:
             raise InputError(
-                f"names no client certificate ({client}: {error})", where=_CLIENT
+                f"names no client certificate ({client}: {error})",
+                where=_CLIENT,
+                next_step="let it name a file with certificate and key, or unset it",
             ) from error
     return context
 

@@ -22,7 +22,11 @@ def registered_content(suite: str, tracking: Tracking) -> str | None:
         return None
     with open_light_reader(tracking) as reader:
         if reader is None:
-            raise ServiceError("is asked through MLflow alone", where=tracking.shown)
+            raise ServiceError(
+                "is asked through MLflow alone",
+                where=tracking.shown,
+                next_step="it is asked again when variants are registered",
+            )
         return reader.first_content(suite)
 
 

@@ -30,5 +30,6 @@ def find_corpus(reference: str, settings: Settings) -> Corpus:
         raise NotFoundError(
             f"corpus {name} has no version '{version}'; it has {', '.join(map(str, versions))}",
             where=str(folder),
+            next_step="name one of these versions, or none for the latest",
         )
     return open_corpus(folder / name / (version or str(versions[-1])))

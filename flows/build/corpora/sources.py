@@ -80,7 +80,11 @@ class RemoteSources:
             return RemoteRows(path=export_traces(source.experiment, self.settings))
         repository = parse_hub_source(source.hub)
         if repository is None:
-            raise InputError("is not org/name@revision", where=source.name)
+            raise InputError(
+                "is not org/name@revision",
+                where=source.name,
+                next_step="write it as org/name@revision",
+            )
         commit = repository.revision if repository.is_pinned else self._commit(repository)
         reader = TableReader(
             store=self.settings.store,
@@ -109,5 +113,9 @@ class RemoteSources:
             api = HfApi(endpoint=hub.endpoint, token=hub.token, library_name="quantgate")
             dataset = api.dataset_info(source.repository, revision=source.revision)
         if dataset.sha is None:
-            raise ServiceError("the hub names no commit", where=source.repository)
+            raise ServiceError(
+                "the hub names no commit",
+                where=source.repository,
+                next_step="ask the hub again, or pin a full commit after the @",
+            )
         return dataset.sha

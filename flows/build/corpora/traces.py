@@ -69,7 +69,11 @@ def export_traces(
         rows = work / ROWS
         tally = export_rows(source, experiment, rows)
         if not tally.rows:
-            raise InputError(_nothing(tally), where=f"{PREFIX}{experiment} in {tracking.shown}")
+            raise InputError(
+                _nothing(tally),
+                where=f"{PREFIX}{experiment} in {tracking.shown}",
+                next_step="name an experiment with traces of answers",
+            )
         return _sealed(rows, experiment, tally, home)
 
 

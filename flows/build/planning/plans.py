@@ -29,6 +29,7 @@ from quantgate.flows.build.preflight.checkpoint import looking_inside
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.build.preflight.registry import refuse_taken_name, refuse_unready_registry
 from quantgate.flows.build.preflight.suite_contents import refuse_other_content
+from quantgate.flows.build.preflight.without_effect import say_without_effect
 from quantgate.flows.build.sharing.opening import refuse_unusable_shared_store
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
@@ -103,6 +104,7 @@ def make_plan(
     if recipes:
         refuse_unready_registry(spec, settings, say)
     checkpoint = _checkpoint(spec, recipes, settings, tools, say)
+    say_without_effect(spec, checkpoint, say)
     if recipes:
         refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
@@ -259,7 +261,7 @@ def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> Quan
     steps = list(dict.fromkeys(error.next_step for error in errors if error.next_step))
     if len(refusals) < recipe_count:
         steps.append(f"leave out {', '.join(refusals)}")
-    next_step = "; or ".join(steps) or None
+    next_step = "; or ".join(steps) or "`quantgate recipes` lists others"
     if len(errors) == 1:
         return type(errors[0])(errors[0].what, where=errors[0].where, next_step=next_step)
     reasons = "".join(f"\n  {error.where}: {error.what}" for error in errors)

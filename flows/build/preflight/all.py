@@ -78,6 +78,7 @@ def refuse_unanswerable(suite: Suite) -> None:
         raise InputError(
             f"these items cannot be judged as they are written:\n  {shown}",
             where=str(suite.folder),
+            next_step="mend these items and run the same command again",
         )
 
 
@@ -111,7 +112,11 @@ def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Tools) -> None:
             problems.append(f"item '{item_id}': {error.what}")
     if problems:
         shown = "\n  ".join(problems[:20])
-        raise InputError(f"no grammar can bind these answers:\n  {shown}", where=str(suite.folder))
+        raise InputError(
+            f"no grammar can bind these answers:\n  {shown}",
+            where=str(suite.folder),
+            next_step="mend these schemas, or set `decode.constrained: false`",
+        )
 
 
 def refuse_refused(suite: Suite, runtimes: Sequence[str], tools: Tools) -> None:

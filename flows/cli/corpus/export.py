@@ -32,7 +32,11 @@ def export_command(options: CorpusExportOptions) -> int:
     settings = Settings.from_environment()
     corpus = find_corpus(options.reference, settings)
     if options.target.is_dir() or not options.target.name:
-        raise InputError("is a folder, not a file to write", where=str(options.target))
+        raise InputError(
+            "is a folder, not a file to write",
+            where=str(options.target),
+            next_step="name a file, e.g. corpus.jsonl",
+        )
     if options.model:
         lines = _rendered(corpus, chat_of(options.model, settings))
     else:
@@ -60,7 +64,11 @@ def _write(lines: Iterable[str], target: Path) -> None:
             file.writelines(lines)
         temporary.replace(target)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        raise InputError(f"cannot be written ({error.strerror})", where=str(target)) from error
+        raise InputError(
+            f"cannot be written ({error.strerror})",
+            where=str(target),
+            next_step="name a place that can be written to",
+        ) from error
     finally:
         with suppress(NotADirectoryError):
             temporary.unlink(missing_ok=True)

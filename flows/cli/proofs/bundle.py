@@ -6,6 +6,7 @@ from typing import Protocol
 
 from quantgate.flows.build.bundling import find_build, own_variables, write_bundle
 from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.states.as_planned import refuse_other_runtimes, settings_as_planned
 from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.progress.board import open_board
@@ -69,7 +70,13 @@ def _bundled(
     plan, planned = find_build(version, settings.store)
     with open_board() as board:
         tools = wire_tools(settings, plan.servers)
-        build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        refuse_other_runtimes(plan, tools)
+        build = LocalBuild(
+            plan=plan,
+            settings=settings_as_planned(plan, settings, tools),
+            tools=tools,
+            show=board.unit,
+        )
         variables = own_variables(plan.suite, _written_variables(plan.suite, settings))
         try:
             return version, write_bundle(build, planned, version, file, variables)

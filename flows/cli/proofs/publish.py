@@ -12,7 +12,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.files.reading import at_home
-from quantgate.pipelines.files.records import from_json_text, write_text
+from quantgate.pipelines.files.records import from_json_text, write_together
 from quantgate.registry import RegisteredVersion, Tracking, verify
 from quantgate.registry.attesting.verification import store_attestations
 from quantgate.registry.cards.card import CardContent, evaluation_results, model_card
@@ -52,8 +52,12 @@ def card_command(reference: str, repository: str | None, folder: Path | None) ->
         print(model_card(content), end="")
         return 0
     place = at_home(folder)
-    write_text(place / CARD, model_card(content))
-    write_text(place / RESULTS, evaluation_results(content))
+    write_together(
+        {
+            place / CARD: model_card(content).encode(),
+            place / RESULTS: evaluation_results(content).encode(),
+        }
+    )
     print(place / CARD)
     return 0
 
@@ -103,7 +107,11 @@ def card_content(
         held = reader.version(version.model, version.version)
         text = reader.run_file(version.run_id, _VERDICT)
     if held is None:
-        raise NotFoundError("was deleted just now", where=version.uri)
+        raise NotFoundError(
+            "was deleted just now",
+            where=version.uri,
+            next_step="`quantgate history NAME` lists what is registered",
+        )
     check_publishable(held, version.facts.suite_name, version.uri)
     if text is None:
         raise InputError(
@@ -129,14 +137,18 @@ def _verdict(text: bytes, version: RegisteredVersion) -> Verdict:
         verdict = from_json_text(Verdict, text)
     except (ValueError, ValidationError) as error:
         raise InputError(
-            "its verdict is damaged or of another version", where=version.uri
+            "its verdict is damaged or of another version",
+            where=version.uri,
+            next_step="run the same build again, and publish what it registers",
         ) from error
     facts = version.facts
     accuracy = verdict.whole.statistics.variant_accuracy if verdict.whole else None
     kept = verdict.decision.value, verdict.suite_digest, accuracy
     if kept != (facts.verdict, facts.digests.suite, facts.accuracy):
         raise InputError(
-            "the verdict that its run keeps is not the one that is registered", where=version.uri
+            "the verdict that its run keeps is not the one that is registered",
+            where=version.uri,
+            next_step="run the same build again, and publish what it registers",
         )
     return verdict
 

@@ -188,8 +188,8 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         suite=options.suite,
         corpora=_corpora(options.corpus),
         policy=options.policy,
-        recipes=parse_recipes(options.recipes) if options.recipes else None,
-        kv_caches=parse_kv_caches(options.kv) if options.kv else None,
+        recipes=None if options.recipes is None else parse_recipes(options.recipes),
+        kv_caches=None if options.kv is None else parse_kv_caches(options.kv),
         base_divergence_waiver=parse_waiver(
             options.waive, reason=options.reason, who=options.who, until=options.until
         ),

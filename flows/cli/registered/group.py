@@ -110,7 +110,11 @@ def verify(reference: str, quick: bool, key: Path | None, judge: bool, as_json: 
 
         return verify_bundle_command(Path(reference), key, as_json=as_json)
     if reference.startswith(("/", "./", "../", "~")) or Path(reference).suffix == ".bundle":
-        raise InputError("there is no such file", where=reference)
+        raise InputError(
+            "there is no such file",
+            where=reference,
+            next_step="check how it is spelled; `quantgate bundle` writes one",
+        )
     if judge:
         from quantgate.flows.cli.proofs.bundle import verify_judged_command
 

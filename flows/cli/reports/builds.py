@@ -25,7 +25,11 @@ def find_result(build: str, store: Store) -> StoredResult:
         return read_result(folders[matches[0]])
     if matches:
         listed = ", ".join(matches)
-        raise InputError(f"several builds begin with '{name}': {listed}", where=str(store.root))
+        raise InputError(
+            f"several builds begin with '{name}': {listed}",
+            where=str(store.root),
+            next_step="give more of its name",
+        )
     raise InputError(
         f"no build called '{name}' has a result{did_you_mean(name, list(folders))}",
         where=str(store.root),

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import write_report
+from quantgate.flows.build.states.as_planned import settings_as_planned
 from quantgate.flows.cli.reports.builds import find_result
 from quantgate.flows.cli.reports.list_view import builds_blocks
 from quantgate.flows.cli.review import find_plan
@@ -18,7 +19,7 @@ from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.files.records import to_json, write_text
+from quantgate.pipelines.files.records import to_json, write_text, write_together
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.page.store_page import BuildSummary, build_summary, write_store_page
 from quantgate.pipelines.report.stored.result_file import (
@@ -30,7 +31,7 @@ from quantgate.pipelines.report.tables.build_tables import build_tables
 from quantgate.pipelines.report.tables.junit import junit_xml
 from quantgate.pipelines.report.tables.markdown import build_markdown
 from quantgate.pipelines.report.tables.table import DataTable
-from quantgate.pipelines.report.tables.writing import csv_text, json_rows, write_parquet
+from quantgate.pipelines.report.tables.writing import csv_text, json_rows, parquet_bytes
 
 DEFAULT_FOLDER = Path("tables")
 TABLES_SCHEMA = "quantgate.report-tables/1"
@@ -97,7 +98,12 @@ def _draw(name: str, settings: Settings) -> int:
     plan = find_plan(name, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        build = LocalBuild(
+            plan=plan,
+            settings=settings_as_planned(plan, settings, tools),
+            tools=tools,
+            show=board.unit,
+        )
         result = write_report(build)
     print(result.page)
     return 0
@@ -127,11 +133,13 @@ def _print_text(text: str, to: Path | None) -> int:
 
 
 def _write_tables(tables: tuple[DataTable, ...], form: str, folder: Path) -> int:
-    for table in tables:
-        path = folder / f"{table.name}.{form}"
-        if form == "csv":
-            write_text(path, csv_text(table))
-        else:
-            write_parquet(table, path)
+    contents = {
+        folder / f"{table.name}.{form}": csv_text(table).encode()
+        if form == "csv"
+        else parquet_bytes(table)
+        for table in tables
+    }
+    write_together(contents)
+    for path in contents:
         print(path)
     return 0

@@ -54,7 +54,11 @@ def start_command(options: StartOptions) -> int:
     folder = at_home(options.folder)
     name = folder.absolute().name
     if problem := suite_name_problem(name):
-        raise InputError(f"{name!r} {problem}", where="the folder's name")
+        raise InputError(
+            f"{name!r} {problem}",
+            where="the folder's name",
+            next_step="choose another name: --to FOLDER",
+        )
     refuse_taken(folder)
     rows = _rows(options)
     single = unrepeated(rows)

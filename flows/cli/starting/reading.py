@@ -65,12 +65,16 @@ def read_start(
             next_step="name a .csv, .jsonl or .parquet file, or mlflow:EXPERIMENT",
         )
     if not path.is_file():
-        raise InputError("there is no such file", where=source)
+        raise InputError("there is no such file", where=source, next_step="check how it is spelled")
     if kind == "parquet":
         path, kind = table_reader(settings)(TableSource(path=path)), "jsonl"
     read = tuple(_rows(path, cast("Kind", kind), question=question, answer=answer))
     if not read:
-        raise InputError("no row asks anything", where=source)
+        raise InputError(
+            "no row asks anything",
+            where=source,
+            next_step="name a file whose rows hold questions, and their column with --question",
+        )
     return read
 
 

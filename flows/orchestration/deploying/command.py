@@ -86,10 +86,17 @@ def _asked(url: str, path: str) -> object:
                 where=url,
                 next_step="set PREFECT_API_AUTH_STRING (user:password) or PREFECT_API_KEY",
             ) from error
-        raise ServiceError(f"Prefect answered {error.code}", where=f"{url}/{path}") from error
+        raise ServiceError(
+            f"Prefect answered {error.code}",
+            where=f"{url}/{path}",
+            next_step="check that PREFECT_API_URL names a Prefect server",
+        ) from error
     except (OSError, ValueError) as error:
         raise ServiceError(
-            f"Prefect does not answer: {error}", where=url, transient=True
+            f"Prefect does not answer: {error}",
+            where=url,
+            transient=True,
+            next_step="check that PREFECT_API_URL names a Prefect server",
         ) from error
 
 
@@ -123,5 +130,7 @@ def deploy_all(
     if ran.returncode:
         lines = [line.strip() for line in ran.stdout.splitlines() if line.strip()]
         raise ServiceError(
-            f"Prefect did not deploy: {lines[-1] if lines else ran.returncode}", where=str(file)
+            f"Prefect did not deploy: {lines[-1] if lines else ran.returncode}",
+            where=str(file),
+            next_step="`prefect server` has to be up: PREFECT_API_URL names it",
         )

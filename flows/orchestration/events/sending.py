@@ -71,7 +71,10 @@ def send(event: Happening, url: str, settings: Settings) -> None:
             asyncio.run(deliver())
     except Exception as error:
         raise ServiceError(
-            f"Prefect did not take the event: {error}", where=url, transient=True
+            f"Prefect did not take the event: {error}",
+            where=url,
+            transient=True,
+            next_step="check that PREFECT_API_URL names a Prefect server",
         ) from error
 
 

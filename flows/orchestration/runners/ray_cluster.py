@@ -126,7 +126,10 @@ def _connected(address: str | None, options: dict[str, Any]) -> Iterator[None]:
         what = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if address is not None:
             raise ServiceError(
-                f"Ray's cluster did not take us: {what}", where=address, transient=True
+                f"Ray's cluster did not take us: {what}",
+                where=address,
+                transient=True,
+                next_step="check RAY_ADDRESS, and that the cluster's Ray is of this version",
             ) from error
         raise ToolchainError(
             f"Ray did not start: {what}",

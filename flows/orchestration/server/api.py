@@ -169,7 +169,11 @@ def down(store_root: Path, on_news: OnNews = say_nothing) -> ServerStatus:
             os.kill(record.keeper_pid, signal.SIGTERM)
     while folder.has_keeper() and not folder.live_leases():
         if time.monotonic() > deadline:
-            raise ServiceError("the Prefect server did not end", where=str(folder.log))
+            raise ServiceError(
+                "the Prefect server did not end",
+                where=str(folder.log),
+                next_step="`quantgate down` tries again",
+            )
         time.sleep(_POLL_SECONDS)
     return status(store_root)
 

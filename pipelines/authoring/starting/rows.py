@@ -87,7 +87,10 @@ def columns_of(names: Sequence[str], *, question: str | None, answer: str | None
     """
     for name in (question, answer):
         if name is not None and name not in names:
-            raise InputError(f"there is no column '{name}'; there are {', '.join(names)}")
+            raise InputError(
+                f"there is no column '{name}'; there are {', '.join(names)}",
+                next_step="name one of these columns",
+            )
     asked = question or _first(names, _QUESTIONS)
     if not asked:
         raise InputError(

@@ -51,7 +51,9 @@ def logged_run(run: LoggedRun) -> LoggedRun:
         InputError: it has no answers, or two of one item.
     """
     if not run.answers:
-        raise InputError("holds no answers", where=str(run.source))
+        raise InputError(
+            "holds no answers", where=str(run.source), next_step="name a log whose run has finished"
+        )
     ids = [answer.id for answer in run.answers]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:

@@ -42,9 +42,17 @@ def read_inspect(path: Path) -> LoggedRun:
         with zipfile.ZipFile(path) as archive:
             documents = dict(_documents(archive, path))
     except zipfile.BadZipFile as error:
-        raise InputError("is no log of inspect-ai (not a zip archive)", where=str(path)) from error
+        raise InputError(
+            "is no log of inspect-ai (not a zip archive)",
+            where=str(path),
+            next_step="name a file that ends in .eval, as inspect-ai wrote it",
+        ) from error
     if _HEADER not in documents:
-        raise InputError(f"is no finished log of inspect-ai: {_HEADER} is missing", where=str(path))
+        raise InputError(
+            f"is no finished log of inspect-ai: {_HEADER} is missing",
+            where=str(path),
+            next_step="let inspect-ai finish the run, then name its log",
+        )
     samples = [text for name, text in documents.items() if name.startswith(_SAMPLES)]
     return inspect_run(documents[_HEADER], samples, path)
 
@@ -113,7 +121,11 @@ def _intact(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> by
     try:
         return _bytes(archive, member, path)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
-        raise InputError(f"{member.filename} is damaged", where=str(path)) from error
+        raise InputError(
+            f"{member.filename} is damaged",
+            where=str(path),
+            next_step="copy the log again from where it was written",
+        ) from error
 
 
 def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:

@@ -20,9 +20,17 @@ def json_lines(path: Path) -> Iterator[JsonObject]:
         try:
             value = parse_structure(line)
         except JsonTextError as error:
-            raise InputError(f"line {number}: {not_json(error)}", where=str(path)) from error
+            raise InputError(
+                f"line {number}: {not_json(error)}",
+                where=str(path),
+                next_step="mend this line, or export the log anew",
+            ) from error
         if not isinstance(value, dict):
-            raise InputError(f"line {number}: is not a JSON object", where=str(path))
+            raise InputError(
+                f"line {number}: is not a JSON object",
+                where=str(path),
+                next_step="write one JSON object a line",
+            )
         yield value
 
 
@@ -35,9 +43,13 @@ def json_document(text: str, where: str) -> JsonObject:
     try:
         value: JsonValue = parse_structure(text)
     except JsonTextError as error:
-        raise InputError(not_json(error), where=where) from error
+        raise InputError(
+            not_json(error), where=where, next_step="mend the file, or export the log anew"
+        ) from error
     if not isinstance(value, dict):
-        raise InputError("is not a JSON object", where=where)
+        raise InputError(
+            "is not a JSON object", where=where, next_step="name the log as the tool wrote it"
+        )
     return value
 
 

@@ -68,7 +68,11 @@ def _of_first_filter(path: Path) -> Iterator[JsonObject]:
     first: JsonValue = None
     for row in json_lines(path):
         if not is_lm_eval(row):
-            raise InputError("holds lines that are no samples of lm-eval", where=str(path))
+            raise InputError(
+                "holds lines that are no samples of lm-eval",
+                where=str(path),
+                next_step="name the samples_*.jsonl that `--log_samples` wrote",
+            )
         first = first or row["filter"]
         if row["filter"] == first:
             yield row
@@ -102,7 +106,11 @@ def _said(answers: JsonValue, path: Path) -> str:
     if firsts and all(isinstance(part, list | dict) and part for part in firsts):
         scores = [_likelihood(part) for part in firsts]
         return str(max(range(len(scores)), key=scores.__getitem__))
-    raise InputError("an answer is neither a text nor a choice by likelihood", where=str(path))
+    raise InputError(
+        "an answer is neither a text nor a choice by likelihood",
+        where=str(path),
+        next_step="leave this task out: its answers cannot be paired",
+    )
 
 
 def _likelihood(part: JsonValue) -> float:

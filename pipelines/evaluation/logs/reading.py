@@ -10,6 +10,9 @@ from quantgate.pipelines.evaluation.logs.lines import json_document, json_lines
 from quantgate.pipelines.evaluation.logs.lm_eval import is_lm_eval, read_lm_eval, sample_files
 from quantgate.pipelines.evaluation.logs.plain import read_plain
 from quantgate.pipelines.evaluation.logs.promptfoo import is_promptfoo, read_promptfoo
+from quantgate.pipelines.files.reading import read_text
+
+_LARGEST_LOG_BYTES = 1 << 30
 
 _READ = (
     "what is read: logs of lm-evaluation-harness (--log_samples), inspect-ai (.eval), promptfoo (-o), JSON "
@@ -45,11 +48,7 @@ def read_log(path: Path) -> LoggedRun:
 
 
 def _document(path: Path, provider: str) -> LoggedRun:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", where=str(path)) from error
-    document: JsonObject = json_document(text, str(path))
+    document: JsonObject = json_document(read_text(path, _LARGEST_LOG_BYTES), str(path))
     if is_promptfoo(document):
         return read_promptfoo(document, path, provider)
     if is_inspect(document):

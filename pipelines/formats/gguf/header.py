@@ -90,7 +90,11 @@ def _metadata(reader: "_HeaderReader", file: Path) -> tuple[JsonObject, int]:
     for _ in range(pair_count):
         key = reader.string()
         if key in metadata:
-            raise CheckpointError(f"has the metadata key '{key[:200]}' twice", where=str(file))
+            raise CheckpointError(
+                f"has the metadata key '{key[:200]}' twice",
+                where=str(file),
+                next_step=_AGAIN,
+            )
         metadata[key] = reader.value(reader.number("I"))
     return metadata, tensor_count
 
@@ -100,7 +104,11 @@ def _header(reader: "_HeaderReader", file: Path) -> GgufHeader:
     entries = [_entry(reader, file) for _ in range(tensor_count)]
     counts = Counter(name for name, *_ in entries)
     if twice := next((name for name, count in counts.items() if count > 1), None):
-        raise CheckpointError(f"has the tensor '{twice[:200]}' twice", where=str(file))
+        raise CheckpointError(
+            f"has the tensor '{twice[:200]}' twice",
+            where=str(file),
+            next_step=_AGAIN,
+        )
     alignment = metadata.get("general.alignment", _ALIGNMENT_BYTES)
     step = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT_BYTES
     start = -(-reader.position // step) * step
@@ -134,7 +142,11 @@ def _entry(reader: "_HeaderReader", file: Path) -> tuple[str, str, tuple[int, ..
     shape = tuple(reversed([reader.number("Q") for _ in range(dimensions)]))
     kind, offset = reader.number("I"), reader.number("Q")
     if kind not in _TYPES:
-        raise CheckpointError(f"holds {name} in an unknown type ({kind})", where=str(file))
+        raise CheckpointError(
+            f"holds {name} in an unknown type ({kind})",
+            where=str(file),
+            next_step="take a file whose types llama.cpp has (`quantgate recipes` lists what is built here)",
+        )
     stored = _TYPES[kind]
     return name, stored.name, shape, offset, prod(shape) // stored.block * stored.block_bytes
 

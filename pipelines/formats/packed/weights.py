@@ -48,7 +48,11 @@ class StoredModule:
 
     def refusal(self, part: str, what: str) -> CheckpointError:
         """Return an error that names one of the tensors."""
-        return CheckpointError(f"{self.name}.{part} {what}", where=self.where)
+        return CheckpointError(
+            f"{self.name}.{part} {what}",
+            where=self.where,
+            next_step="download or copy the file again and compare its checksum",
+        )
 
     def words(self, part: str, shape: tuple[int, ...]) -> Array:
         """Return an int32 tensor that must have this shape."""

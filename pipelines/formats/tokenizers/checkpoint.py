@@ -58,12 +58,16 @@ def _from_file(path: Path) -> Tokenizer:
         refuse_other_than_file(path)
         return Tokenizer.from_file(str(path))
     except InputError as error:
-        raise CheckpointError(error.what, where=str(path)) from error
+        raise CheckpointError(error.what, where=str(path), next_step=error.next_step) from error
     except BaseException as error:
         # It raises bare Exception, and where it panics a class that is none.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise CheckpointError(f"the tokenizer cannot be read ({error})", where=str(path)) from error
+        raise CheckpointError(
+            f"the tokenizer cannot be read ({error})",
+            where=str(path),
+            next_step="take tokenizer.json from where the weights came from",
+        ) from error
 
 
 def _with_padding(names: TokenNames, tokenizer: Tokenizer) -> TokenNames:

@@ -40,7 +40,10 @@ def write_rows(call: TableRowsCall, on_progress: OnProgress) -> TableRows:
     elif call.parquet is not None:
         columns, batches = _from_parquet(call.parquet)
     else:
-        raise InputError("neither a parquet file nor a hub dataset was named")
+        raise InputError(
+            "neither a parquet file nor a hub dataset was named",
+            next_step="name one of the two in the table's source",
+        )
     count = 0
     with call.output.open("w", encoding="utf-8") as output:
         for batch in batches:
@@ -58,7 +61,11 @@ def _from_parquet(path: Path) -> "tuple[tuple[str, ...], Iterator[RecordBatch]]"
     try:
         file = ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"is not a parquet file ({error})", where=str(path)) from error
+        raise InputError(
+            f"is not a parquet file ({error})",
+            where=str(path),
+            next_step="write the file again, or copy it again from where it came from",
+        ) from error
     refuse_columns_twice(file.schema_arrow, str(path))
     return tuple(file.schema_arrow.names), file.iter_batches(batch_size=_BATCH_ROWS)
 

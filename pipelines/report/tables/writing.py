@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.report.tables.table import Cell, DataTable
@@ -26,8 +25,8 @@ def json_rows(table: DataTable) -> list[JsonObject]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-def write_parquet(table: DataTable, path: Path) -> None:
-    """Write a table as Parquet; a column in which nothing stands is one of texts."""
+def parquet_bytes(table: DataTable) -> bytes:
+    """Return a table as a Parquet file; a column in which nothing stands is one of texts."""
     import pyarrow
     from pyarrow import parquet
 
@@ -38,8 +37,9 @@ def write_parquet(table: DataTable, path: Path) -> None:
         else pyarrow.nulls(len(column), pyarrow.string())
         for column in columns
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pyarrow.Table.from_arrays(arrays, names=list(table.columns)), path)
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_arrays(arrays, names=list(table.columns)), file)
+    return file.getvalue()
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

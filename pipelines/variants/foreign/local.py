@@ -33,7 +33,9 @@ def local_candidates(text: str) -> tuple[Candidate, ...]:
     if path.is_file() or path.is_symlink():
         return tuple(_file(Path(first), picked=False) for first in first_parts([text]))
     if path.exists():
-        raise CheckpointError("is neither a file nor a folder", where=text)
+        raise CheckpointError(
+            "is neither a file nor a folder", where=text, next_step="name a GGUF file or a folder"
+        )
     paths = (
         sorted(Path(path.anchor).glob(text.removeprefix(path.anchor))) if has_magic(text) else []
     )

@@ -101,7 +101,9 @@ class HubShelf:
         part = read_part_name(PurePosixPath(first).name)
         if part is not None and len(files) != part.count:
             raise CheckpointError(
-                f"has {len(files)} of the {part.count} parts of {first}", where=source.repository
+                f"has {len(files)} of the {part.count} parts of {first}",
+                where=source.repository,
+                next_step="look for a whole one in the repository, or tell who published it",
             )
         size = sum(file.size_bytes for file in files)
         self.say(f"{source.repository}: {first}, {size / 1e6:,.1f} MB")

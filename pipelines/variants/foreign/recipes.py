@@ -52,7 +52,11 @@ def foreign_recipes(
         candidates = shelf.candidates(place.text) if remote else local_candidates(place.text)
         looks = [(c, look) for c in candidates if (look := _look(c, say)) is not None]
         if not looks:
-            raise CheckpointError("holds no quant that can be judged", where=place.text)
+            raise CheckpointError(
+                "holds no quant that can be judged",
+                where=place.text,
+                next_step="name a quantized GGUF, or the folder of a quant",
+            )
         for candidate, look in looks:
             name = _name(place, candidate, base_name, alone=len(looks) == 1)
             recipe = _recipe(name, candidate, look, memory)

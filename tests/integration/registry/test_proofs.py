@@ -17,7 +17,9 @@ from quantgate.flows.cli.proofs.bundle import bundle_command, verify_judged_comm
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
 from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.registry import record
 from tests.support.builds.faked import faked_build
@@ -113,14 +115,16 @@ def test_a_judged_version_is_bundled_and_proved_where_nothing_else_is(
 ) -> None:
     here = faked_build(tmp_path, FakeBackend(), FakeRuntime(wrong={"Q8_0": {"i3"}}))
     suite = replace(exam(60), digest=suite_digest(exam(60), {}))
-    here = replace(here, plan=replace(here.plan, suite=suite))
+    runtime = here.tools.runtimes["llamacpp"]
+    contracts = tuple(digest_of(to_json(s)) for s in (runtime.identity(None), runtime.schedule(1)))
+    here = replace(here, plan=replace(here.plan, suite=suite, contracts=contracts))
     planned, store = here.plan.variants[0], here.settings.store
     write_plan(here.plan, store)
     units.build_files(here, planned)
     judged(here, planned)
     record(evidence(here, planned), tracking_in(store.root))
     monkeypatch.setenv("QUANTGATE_STORE", str(store.root))
-    monkeypatch.setenv("QUANTGATE_THREADS", "1")
+    monkeypatch.setenv("QUANTGATE_THREADS", "3")  # others than it was built with
     monkeypatch.setenv("QUANTGATE_WORKERS", "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     file = tmp_path / "demo.bundle"

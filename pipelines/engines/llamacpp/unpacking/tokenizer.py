@@ -144,6 +144,7 @@ def _write_templates(vocabulary: GgufVocabulary, folder: Path) -> None:
             raise CheckpointError(
                 f"has a chat template of the name {name[:100]!r}, which cannot be a file's",
                 where=str(folder),
+                next_step="name the checkpoint that the GGUF was made from",
             )
         (folder / TEMPLATES_FOLDER).mkdir(exist_ok=True)
         write_text(folder / TEMPLATES_FOLDER / f"{name}.jinja", text)

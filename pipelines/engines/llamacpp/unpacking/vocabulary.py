@@ -122,11 +122,19 @@ def read_vocabulary(metadata: JsonObject, where: str) -> GgufVocabulary:
 def _tokens(metadata: JsonObject, where: str) -> tuple[str, ...]:
     listed = metadata.get(f"{_PREFIX}tokens")
     if not isinstance(listed, list) or not listed:
-        raise CheckpointError("lists no tokens (tokenizer.ggml.tokens)", where=where)
+        raise CheckpointError(
+            "lists no tokens (tokenizer.ggml.tokens)",
+            where=where,
+            next_step="name the checkpoint that the GGUF was made from",
+        )
     tokens = tuple(str(token) or f"[EMPTY_{number}]" for number, token in enumerate(listed))
     if len(set(tokens)) != len(tokens):
         twice = Counter(tokens).most_common(1)[0][0]
-        raise CheckpointError(f"lists the token {twice[:100]!r} twice", where=where)
+        raise CheckpointError(
+            f"lists the token {twice[:100]!r} twice",
+            where=where,
+            next_step="name the checkpoint that the GGUF was made from",
+        )
     return tokens
 
 
@@ -169,7 +177,11 @@ def _merges(metadata: JsonObject, where: str) -> tuple[tuple[str, str], ...]:
     """Return pairs in the order of their ranks; the first space behind the first letter cuts, as there."""
     listed = metadata.get(f"{_PREFIX}merges")
     if not isinstance(listed, list):
-        raise CheckpointError("lists no merges (tokenizer.ggml.merges)", where=where)
+        raise CheckpointError(
+            "lists no merges (tokenizer.ggml.merges)",
+            where=where,
+            next_step="name the checkpoint that the GGUF was made from",
+        )
     cuts = ((str(merge), str(merge).find(" ", 1)) for merge in listed)
     return tuple((merge[:at], merge[at + 1 :]) for merge, at in cuts if at > 0)
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from quantgate.flows.build.corpora.traffic import TrafficOptions, compare_traffic
 from quantgate.flows.cli.main import main
+from quantgate.flows.cli.program import empty_value
 from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError
@@ -86,14 +87,14 @@ def test_a_false_alarm_rate_that_is_none_is_refused(
         compare_traffic(corpus, options, settings)
 
 
-@pytest.mark.parametrize("target", ["/", ".", "", "folder", "file/x.jsonl", "none/x.jsonl"])
+@pytest.mark.parametrize("target", ["/", ".", "folder", "file/x.jsonl", "none/x.jsonl"])
 def test_a_corpus_is_not_exported_to_a_folder_or_into_none(tmp_path: Path, target: str) -> None:
     store = Store(root=tmp_path / "store")
     write_rows(tmp_path / "a.jsonl", chat_rows(60))
     build(tmp_path, store, one("a.jsonl").replace("1", "50", 1))
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
-    to = target if target in ("/", ".", "") else str(tmp_path / target)
+    to = target if target in ("/", ".") else str(tmp_path / target)
     code, said = ended(tmp_path, "corpus", "export", "demo", "--to", to)
     assert code == 2
     assert "is a folder, not a file" in said or "cannot be written" in said
@@ -174,8 +175,29 @@ def test_secrets_are_looked_for_in_linear_time(text: str) -> None:
     assert time.process_time() - begun < 2.0
 
 
-@pytest.mark.parametrize("reason", ["", "  "])
-def test_an_expansion_needs_a_reason_that_says_something(tmp_path: Path, reason: str) -> None:
-    code, said = ended(tmp_path, "quantize", "m.gguf", "--suite", "s", "--expand", reason)
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["quantize", "m", "--kv", ""], "--kv"),
+        (["quantize", "m", "--suite="], "--suite"),
+        (["quantize", "m", "--corpus", " , "], "--corpus"),
+        (["quantize", "m.gguf", "--suite", "s", "--expand", "  "], "--expand"),
+        (["corpus", "export", "demo", "--to", ""], "--to"),
+        (["lookup", ""], "an argument"),
+        (["quantize", "m", "--expand=because", " "], "an argument"),
+    ],
+)
+def test_an_empty_value_is_refused_whatever_it_is_given_for(
+    tmp_path: Path, arguments: list[str], name: str
+) -> None:
+    assert empty_value(arguments) == name
+    code, said = ended(tmp_path, *arguments)
     assert code == 2
-    assert "quantgate: --expand: needs a reason" in said
+    assert f"{name} is empty: leave it out, or give it a value" in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["quantize", "m", "--name=a=b", "--plan"], ["lookup", "m", "--kv", "f16"], []]
+)
+def test_values_that_say_something_are_not(arguments: list[str]) -> None:
+    assert empty_value(arguments) is None

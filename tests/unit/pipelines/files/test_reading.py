@@ -120,7 +120,7 @@ def test_what_is_wrong_with_a_csv_has_its_line(tmp_path: Path) -> None:
     for text, sentence in [
         ("id,id\n1,2\n", "column 'id' stands here twice"),
         ("", "there are no rows"),
-        ('id,prompt\n1,"a\n', "is not a csv"),
+        ('id,prompt\n1,"a\n', "is not a sound csv"),
     ]:
         path.write_text(text)
         with pytest.raises(InputError, match=sentence):

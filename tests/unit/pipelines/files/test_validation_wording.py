@@ -112,7 +112,7 @@ def test_parts_of_a_union_are_one_sentence_at_the_place_in_the_file(tmp_path: Pa
     )
     with pytest.raises(InputError) as refused:
         load_yaml(path, SuiteSpec)
-    lines = str(refused.value).splitlines()[1:]
+    lines = refused.value.what.splitlines()[1:]
     assert lines == [
         "  line 6: decode.constrained: has to be true or false, not 'sometimes', or has to be 'both', "
         "not 'sometimes'",

@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_one_error_with_its_line(
 def test_every_problem_is_named_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         value(tmp_path, "a: !x 1\na: 2026-02-30\nb: .nan\n")
-    lines = [line.strip()[:7] for line in str(refused.value).splitlines()[1:]]
+    lines = [line.strip()[:7] for line in refused.value.what.splitlines()[1:]]
     assert lines == ["line 1:", "line 2:", "line 2:", "line 3:"]
 
 

@@ -99,7 +99,7 @@ def test_a_source_that_cannot_be_meant_is_refused(tmp_path: Path, items: str, pr
     ("content", "problem"),
     [
         ("id,prompt,expected,slices\n1,2+2?,4\n", "more or fewer cells than the first line"),
-        ('id,prompt,expected,slices\n1,"2+2?,4,easy\n', "is not a csv in UTF-8"),
+        ('id,prompt,expected,slices\n1,"2+2?,4,easy\n', "is not a sound csv"),
         ("id,prompt,expected,slices\n", "there are no items"),
     ],
 )

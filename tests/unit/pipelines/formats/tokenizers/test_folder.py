@@ -68,5 +68,5 @@ def test_ids_that_nothing_names_are_looked_up_by_the_tokens_text(tmp_path: Path)
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_bytes(b"\xff\xfe")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="is UTF-16 text"):
         chat_template_text(tmp_path)

@@ -19,7 +19,7 @@ from quantgate.pipelines.report.tables.writing import (
     csv_text,
     json_rows,
     markdown_table,
-    write_parquet,
+    parquet_bytes,
 )
 from tests.support.builds.stored import stored
 from tests.support.verdicts.reports import example_report
@@ -58,7 +58,7 @@ def test_rows_have_a_cell_a_column_and_every_variant_slice_and_change_is_there(
     for table in tables.values():
         assert all(len(row) == len(table.columns) for row in table.rows), table.name
         assert len(list(csv.DictReader(io.StringIO(csv_text(table))))) == len(table.rows)
-        write_parquet(table, tmp_path / f"{table.name}.parquet")
+        (tmp_path / f"{table.name}.parquet").write_bytes(parquet_bytes(table))
         read = parquet.read_table(tmp_path / f"{table.name}.parquet")
         assert read.column_names == list(table.columns)
         assert read.num_rows == len(table.rows)
@@ -87,7 +87,7 @@ def test_rows_have_a_cell_a_column_and_every_variant_slice_and_change_is_there(
 def test_a_table_without_rows_is_written_too(result: StoredResult, tmp_path: Path) -> None:
     alone = replace(result, variants=())
     for table in build_tables(alone)[:4]:
-        write_parquet(table, tmp_path / f"{table.name}.parquet")
+        (tmp_path / f"{table.name}.parquet").write_bytes(parquet_bytes(table))
         assert parquet.read_table(tmp_path / f"{table.name}.parquet").num_rows == 0
         assert csv_text(table).count("\n") == 1
 
