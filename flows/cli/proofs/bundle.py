@@ -81,7 +81,11 @@ def _bundled(
         try:
             return version, write_bundle(build, planned, version, file, variables)
         except OSError as error:
-            raise disk_trouble(error, file.parent) or error from error
+            trouble = disk_trouble(error, file.parent)
+            if trouble is None:
+                raise
+            trouble.next_step = "free some space there, or name a file elsewhere: --to FILE"
+            raise trouble from error
 
 
 def _written_variables(suite: Suite, settings: Settings) -> JsonObject:

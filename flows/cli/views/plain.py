@@ -13,6 +13,8 @@ from typing import Any
 
 from quantgate.flows.cli.views.versioned import versioned
 
+_GAP = "  "
+
 
 def print_plain_json(value: object) -> None:
     """Print a noun or an object as JSON after its schema; indented, in the letters that it has.
@@ -47,11 +49,34 @@ def fact_lines(
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows, the first of which are headings, in columns two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(padded).rstrip())
+    """Print rows, the first of which are headings; see `table_lines`."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table_lines(rows, width=width):
+        print(line)
+
+
+def table_lines(rows: Sequence[Sequence[str]], *, width: int | None) -> Iterator[str]:
+    """Yield rows in columns two spaces apart.
+
+    On a terminal of this width columns that do not fit stand in a table below, which repeats the first one;
+    a column that is wider than the terminal by itself stays whole.
+    """
+    key, *others = (
+        [cell.ljust(max(map(len, each))) for cell in each] for each in zip(*rows, strict=True)
+    )
+    tables, room = [[key]], 0 if width is None else width - len(key[0])
+    for column in others:
+        taken = len(_GAP) + len(column[0])
+        if width is not None and taken > room and len(tables[-1]) > 1:
+            tables.append([key])
+            room = width - len(key[0])
+        tables[-1].append(column)
+        room -= taken
+    for number, table in enumerate(tables):
+        if number:
+            yield ""
+        for cells in zip(*table, strict=True):
+            yield _GAP.join(cells).rstrip()
 
 
 def _values(value: Any) -> object:
