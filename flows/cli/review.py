@@ -71,7 +71,23 @@ class OpenedBuild:
 
 
 def review_command(options: ReviewOptions) -> int:
-    """Import decisions, write the form, or ask in the terminal; returns the exit code."""
+    """Import decisions, write the form, or ask in the terminal; returns the exit code.
+
+    Raises:
+        InputError: where more than one of these is asked for, or the build cannot be reviewed.
+    """
+    ways = {
+        "--html": options.html,
+        "--import": options.import_file,
+        "--labels": options.labels,
+    }
+    asked = [name for name, file in ways.items() if file is not None]
+    if len(asked) > 1:
+        raise InputError(
+            f"{' and '.join(asked)} are ways of their own",
+            where="quantgate review",
+            next_step="ask for one of them at a time",
+        )
     settings = Settings.from_environment()
     plan = find_plan(options.build, settings.store)
     if options.import_file is not None:

@@ -62,6 +62,18 @@ def report_command(options: ReportOptions) -> int:
                 next_step="name a build: `quantgate report BUILD --as markdown`",
             )
         return _list(settings.store, as_json=options.as_json)
+    if options.as_json:
+        raise InputError(
+            "--json is for the list of builds",
+            where="quantgate report",
+            next_step="`quantgate report BUILD --as json` prints the tables of one",
+        )
+    if options.form is None and options.to is not None:
+        raise InputError(
+            "--to is for tables, and --as says in which form",
+            where="quantgate report",
+            next_step="add e.g. --as csv; or leave --to out: a page has its place in the store",
+        )
     if options.form is None:
         return _draw(options.build, settings)
     result = find_result(options.build, settings.store)

@@ -201,3 +201,10 @@ def test_an_empty_value_is_refused_whatever_it_is_given_for(
 )
 def test_values_that_say_something_are_not(arguments: list[str]) -> None:
     assert empty_value(arguments) is None
+
+
+def test_a_review_goes_one_way_at_a_time(tmp_path: Path) -> None:
+    code, said = ended(tmp_path, "review", "build", "--html", "a.html", "--import", "b.json")
+    assert code == 2
+    assert "--html and --import are ways of their own" in said
+    assert "next: ask for one of them at a time" in said

@@ -88,6 +88,8 @@ def test_tables_go_into_a_folder_one_file_each(root: Path, tmp_path: Path) -> No
         (("support-llama", "--as", "json"), "several builds begin with 'support-llama'"),
         (("other", "--as", "json"), "no build called 'other' has a result"),
         (("--as", "json"), "name a build"),
+        (("other", "--json"), "--json is for the list of builds"),
+        (("other", "--to", "page"), "--to is for tables"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_do(
