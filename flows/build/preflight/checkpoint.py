@@ -56,7 +56,8 @@ def looking_inside(
 
     The child processes that look take seconds each. They do so side by side, while the block runs; what they
     find is said, or raised, at its end. Where the block fails as well, what is wrong with the checkpoint
-    itself is raised: the rest may follow from it. Recipes that nobody chose (`chosen`) may be left out.
+    itself is raised: the rest may follow from it. What llama.cpp has against GGUFs of others comes last: that
+    one is of another model is the better reason. Recipes that nobody chose (`chosen`) may be left out.
 
     Raises:
         CheckpointError: naming weights that are missing or have another shape; for GGUF recipes that were
@@ -80,7 +81,6 @@ def looking_inside(
         def conclude() -> None:
             for note in refuse_incomplete(report.result(), checkpoint):
                 say(note)
-            trials.result()
             if conversion is None:
                 return
             try:
@@ -98,6 +98,7 @@ def looking_inside(
             conclude()
             raise
         conclude()
+        trials.result()
 
 
 def _say_dropped(report: LoadingReport, checkpoint: Checkpoint, say: Callable[[str], None]) -> None:
