@@ -161,7 +161,7 @@ def gguf_itself(
         raise CheckpointError(
             "was not made of a GGUF file",
             where=checkpoint.source,
-            next_step="leave the runtime of the GGUF file out",
+            next_step="name the GGUF file itself as the model",
         )
     return checkpoint.origin.file
 

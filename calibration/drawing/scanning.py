@@ -108,7 +108,7 @@ def _pattern(text: str) -> patterns.Pattern:
         raise InputError(
             ready.reason,
             where="filters of the corpus's spec",
-            next_step="mend the source and run the same command again",
+            next_step="mend this pattern in the spec",
         )
     return ready
 

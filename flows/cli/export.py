@@ -13,7 +13,7 @@ from quantgate.flows.build.references import (
     references_finished,
     reported_references,
 )
-from quantgate.flows.build.states.as_planned import settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned
 from quantgate.flows.build.units import answered, asking_plan, sealed_run
 from quantgate.flows.cli.review import find_plan
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
@@ -39,12 +39,7 @@ def transcripts_command(build: str, folder: Path) -> int:
     plan = find_plan(build, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        opened = LocalBuild(
-            plan=plan,
-            settings=settings_as_planned(plan, settings, tools),
-            tools=tools,
-            show=board.unit,
-        )
+        opened = build_as_planned(plan, settings, tools, board.unit)
         written = write_transcripts(opened, folder)
     base, *others = written
     print(f"{len(written)} transcripts in {folder}")
@@ -113,12 +108,7 @@ def export_command(build: str, folder: Path) -> int:
     written = 0
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        opened = LocalBuild(
-            plan=plan,
-            settings=settings_as_planned(plan, settings, tools),
-            tools=tools,
-            show=board.unit,
-        )
+        opened = build_as_planned(plan, settings, tools, board.unit)
         for run in _finished(opened):
             with board.unit("export", run.subject):
                 _write(opened, run, folder / f"{run.subject}.eval")

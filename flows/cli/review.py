@@ -13,7 +13,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import PLAN, plan_files, read_plan
 from quantgate.flows.build.references import references_finished
-from quantgate.flows.build.states.as_planned import settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned
 from quantgate.flows.build.units import answered
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.review_terminal import ask
@@ -156,12 +156,7 @@ def open_review(plan: BuildPlan, settings: Settings) -> OpenedBuild:
         )
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        build = LocalBuild(
-            plan=plan,
-            settings=settings_as_planned(plan, settings, tools),
-            tools=tools,
-            show=board.unit,
-        )
+        build = build_as_planned(plan, settings, tools, board.unit)
         verdicts = _verdicts(build)
     return OpenedBuild(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
 

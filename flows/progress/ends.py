@@ -3,10 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.markup import escape
 
 from quantgate.pipelines.domain.errors import InterruptionError
+
+Outcome = Literal["done", "failed", "interrupted"]
+_PLAIN: dict[Outcome, str] = {
+    "done": "done in",
+    "failed": "FAILED after",
+    "interrupted": "interrupted after",
+}
+_SIGNS: dict[Outcome, str] = {
+    "done": "[green]✓[/] [bold]",
+    "failed": "[red]✗ ",
+    "interrupted": "[yellow]– ",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,24 +29,18 @@ class UnitEnd:
     step: str
     identifier: str
     seconds: float
-    failed: bool
-    interrupted: bool = False
+    outcome: Outcome
 
     @property
     def plain(self) -> str:
         """The line for logs, pipes and CI."""
-        how = "FAILED after" if self.failed else "done in"
-        if self.interrupted:
-            how = "interrupted after"
-        return f"{self.step}: {self.identifier} {how} {self.seconds:.0f} s"
+        return f"{self.step}: {self.identifier} {_PLAIN[self.outcome]} {self.seconds:.0f} s"
 
     @property
     def markup(self) -> str:
         """The line for a terminal, as rich reads it."""
-        sign = "[red]✗ " if self.failed else "[green]✓[/] [bold]"
-        if self.interrupted:
-            sign = "[yellow]– "
-        return f"{sign}{self.step:<13}[/] {escape(self.identifier)}  [dim]{self.seconds:.0f} s[/]"
+        named = f"{_SIGNS[self.outcome]}{self.step:<13}[/] {escape(self.identifier)}"
+        return f"{named}  [dim]{self.seconds:.0f} s[/]"
 
 
 @contextmanager
@@ -44,12 +51,13 @@ def timed(
 
     It has failed where anything is raised in it, but for an end of the program that was asked for.
     """
-    started, failed, interrupted = clock(), True, False
+    started = clock()
+    outcome: Outcome = "failed"
     try:
         yield
-        failed = False
+        outcome = "done"
     except (KeyboardInterrupt, InterruptionError):
-        failed, interrupted = False, True
+        outcome = "interrupted"
         raise
     finally:
         say(
@@ -57,7 +65,6 @@ def timed(
                 step=step,
                 identifier=identifier,
                 seconds=clock() - started,
-                failed=failed,
-                interrupted=interrupted,
+                outcome=outcome,
             )
         )

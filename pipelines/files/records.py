@@ -187,11 +187,11 @@ def _new_folders(folder: Path) -> Iterator[None]:
         if each.exists():
             break
         new.append(each)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        with suppress(OSError):
-            for each in new:
+        for each in new:
+            with suppress(OSError):
                 each.rmdir()
         raise

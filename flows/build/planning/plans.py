@@ -1,6 +1,6 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -27,6 +27,7 @@ from quantgate.flows.build.preflight.all import (
 )
 from quantgate.flows.build.preflight.checkpoint import looking_inside
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
+from quantgate.flows.build.preflight.refusals import together
 from quantgate.flows.build.preflight.registry import refuse_taken_name, refuse_unready_registry
 from quantgate.flows.build.preflight.suite_contents import refuse_other_content
 from quantgate.flows.build.preflight.without_effect import say_without_effect
@@ -241,7 +242,7 @@ def _plan_variants(
             else:
                 refusals[recipe.name] = error
     if refusals:
-        raise with_fitting_recipes(_together(refusals, len(recipes)), checkpoint, tools)
+        raise with_fitting_recipes(together(refusals, len(recipes)), checkpoint, tools)
     return tuple(planned)
 
 
@@ -252,21 +253,6 @@ def _rendered(
     return tuple(
         replace(variant, rendering=rendering) if variant.corpus_digest is not None else variant
         for variant in variants
-    )
-
-
-def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> QuantgateError:
-    """One error of the first one's kind that says all of them, by recipe name, and how to go on."""
-    errors = tuple(refusals.values())
-    steps = list(dict.fromkeys(error.next_step for error in errors if error.next_step))
-    if len(refusals) < recipe_count:
-        steps.append(f"leave out {', '.join(refusals)}")
-    next_step = "; or ".join(steps) or "`quantgate recipes` lists others"
-    if len(errors) == 1:
-        return type(errors[0])(errors[0].what, where=errors[0].where, next_step=next_step)
-    reasons = "".join(f"\n  {error.where}: {error.what}" for error in errors)
-    return type(errors[0])(
-        f"{len(errors)} of {recipe_count} recipes cannot be built:{reasons}", next_step=next_step
     )
 
 

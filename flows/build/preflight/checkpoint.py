@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from quantgate.flows.build.preflight.refusals import together
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.dropped_settings import dropped_settings
@@ -130,15 +131,11 @@ def _try_ggufs(
     for recipe in recipes:
         if recipe.format is Format.GGUF and isinstance(recipe.options, ForeignOptions):
             made.setdefault(recipe.options.digest, (recipe.name, recipe.options))
-    refused: dict[str, CheckpointError] = {}
+    refused: dict[str, QuantgateError] = {}
     for name, options in made.values():
         try:
             tools.try_gguf(options, checkpoint, settings.store, tools.run_worker, ignore_progress)
         except CheckpointError as error:
             refused[name] = error
     if refused:
-        first = next(iter(refused.values()))
-        first.next_step = (
-            f"leave out {', '.join(refused)}, or take one that was made for this llama.cpp"
-        )
-        raise first
+        raise together(refused, len(recipes))

@@ -1,4 +1,4 @@
-"""Settings as a sealed plan has them, for those who read what its units left.
+"""A build as its sealed plan has it, for those who read what its units left.
 
 Runs and audits are known by what they were made with, threads among it. A later command may find other ones
 in its environment; what it looks for is what the plan made.
@@ -7,9 +7,11 @@ in its environment; what it looks for is what the plan made.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from quantgate.flows.build.local_build import LocalBuild, unseen
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
+from quantgate.pipelines.audit.bench.bench import ShowUnit
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.records import to_json
@@ -17,8 +19,10 @@ from quantgate.pipelines.files.records import to_json
 _MOST_THREADS = 1024
 
 
-def settings_as_planned(plan: BuildPlan, settings: Settings, tools: Tools) -> Settings:
-    """Return the settings with the threads that a plan's schedules have.
+def build_as_planned(
+    plan: BuildPlan, settings: Settings, tools: Tools, show: ShowUnit = unseen
+) -> LocalBuild:
+    """Return the build of a plan, with the threads that its schedules have.
 
     They are those of today where no number gives a plan's schedules: a runtime's own have changed since.
     """
@@ -26,8 +30,9 @@ def settings_as_planned(plan: BuildPlan, settings: Settings, tools: Tools) -> Se
     for threads in _candidates(plan, settings):
         schedules = {digest_of(to_json(runtime.schedule(threads))) for runtime in runtimes}
         if schedules and schedules <= set(plan.contracts):
-            return replace(settings, threads=threads)
-    return settings
+            settings = replace(settings, threads=threads)
+            break
+    return LocalBuild(plan=plan, settings=settings, tools=tools, show=show)
 
 
 def refuse_other_runtimes(plan: BuildPlan, tools: Tools) -> None:

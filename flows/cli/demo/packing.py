@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import reference_plans
-from quantgate.flows.build.states.as_planned import settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned
 from quantgate.flows.build.units import asking_plan, predicted, sealed_audit
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.demo.contents import (
@@ -128,8 +128,7 @@ def main() -> None:
     """Pack the build that the command line names, by default the only one of the open store."""
     settings = Settings.from_environment()
     plan = find_plan(sys.argv[1] if len(sys.argv) > 1 else "support-llama", settings.store)
-    tools = wire(settings, plan.servers)
-    build = LocalBuild(plan=plan, settings=settings_as_planned(plan, settings, tools), tools=tools)
+    build = build_as_planned(plan, settings, wire(settings, plan.servers))
     write_demo(packed(build))
     print(f"{EXAMPLE}: {EXAMPLE.stat().st_size:,} bytes")
 

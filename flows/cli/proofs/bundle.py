@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from quantgate.flows.build.bundling import find_build, own_variables, write_bundle
-from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.states.as_planned import refuse_other_runtimes, settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned, refuse_other_runtimes
 from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.progress.board import open_board
@@ -71,21 +70,13 @@ def _bundled(
     with open_board() as board:
         tools = wire_tools(settings, plan.servers)
         refuse_other_runtimes(plan, tools)
-        build = LocalBuild(
-            plan=plan,
-            settings=settings_as_planned(plan, settings, tools),
-            tools=tools,
-            show=board.unit,
-        )
+        build = build_as_planned(plan, settings, tools, board.unit)
         variables = own_variables(plan.suite, _written_variables(plan.suite, settings))
         try:
             return version, write_bundle(build, planned, version, file, variables)
         except OSError as error:
-            trouble = disk_trouble(error, file.parent)
-            if trouble is None:
-                raise
-            trouble.next_step = "free some space there, or name a file elsewhere: --to FILE"
-            raise trouble from error
+            step = "free some space there, or name a file elsewhere: --to FILE"
+            raise disk_trouble(error, file.parent, next_step=step) or error from error
 
 
 def _written_variables(suite: Suite, settings: Settings) -> JsonObject:

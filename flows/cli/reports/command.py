@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import write_report
-from quantgate.flows.build.states.as_planned import settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned
 from quantgate.flows.cli.reports.builds import find_result
 from quantgate.flows.cli.reports.list_view import builds_blocks
 from quantgate.flows.cli.review import find_plan
@@ -110,12 +109,7 @@ def _draw(name: str, settings: Settings) -> int:
     plan = find_plan(name, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
-        build = LocalBuild(
-            plan=plan,
-            settings=settings_as_planned(plan, settings, tools),
-            tools=tools,
-            show=board.unit,
-        )
+        build = build_as_planned(plan, settings, tools, board.unit)
         result = write_report(build)
     print(result.page)
     return 0

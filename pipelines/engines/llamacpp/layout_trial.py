@@ -65,6 +65,7 @@ def refuse_unknown_to_llamacpp(
                 f"llama.cpp ({_PACKAGE} {version}) cannot compute it: {facts.refusal}",
                 where=made.source,
                 log=call.log,
+                next_step="take one that was made for this llama.cpp",
             )
         return facts
 

@@ -12,20 +12,25 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 
 
-def disk_trouble(error: OSError, folder: Path) -> ToolchainError | None:
+def disk_trouble(
+    error: OSError, folder: Path, *, next_step: str | None = None
+) -> ToolchainError | None:
     """Return what to raise instead where a disk or its permissions are behind an error, else None.
 
-    The error's own file tells where; `folder` is said where it names none.
+    The error's own file tells where; `folder` is said where it names none. `next_step` is for
+    a folder that is not the store's.
     """
     where = folder_of(error) or folder
     if full := full_disk(error, where):
+        full.next_step = next_step or full.next_step
         return full
     if error.errno not in _REFUSED:
         return None
     return ToolchainError(
         f"may not be used ({error.strerror})",
         where=str(where),
-        next_step="have its owner let you read and write there, or name a store of your own: QUANTGATE_STORE",
+        next_step=next_step
+        or "have its owner let you read and write there, or name a store of your own: QUANTGATE_STORE",
     )
 
 

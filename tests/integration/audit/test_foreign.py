@@ -201,4 +201,4 @@ def test_a_quant_of_an_architecture_that_llamacpp_does_not_know_is_refused_while
     with pytest.raises(CheckpointError, match="unknown model architecture: 'limba'") as caught:
         make_site(tmp_path / "site", (), foreign=(file,))
     assert caught.value.where == str(file)
-    assert str(caught.value.next_step).startswith("leave out foreign--unknown")
+    assert caught.value.next_step == "take one that was made for this llama.cpp"

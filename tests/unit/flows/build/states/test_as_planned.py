@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.states.as_planned import refuse_other_runtimes, settings_as_planned
+from quantgate.flows.build.states.as_planned import build_as_planned, refuse_other_runtimes
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.records import to_json
@@ -27,14 +27,14 @@ def planned(folder: Path, threads: int) -> LocalBuild:
 def test_the_threads_are_those_of_the_plan(tmp_path: Path, threads: int) -> None:
     build = planned(tmp_path, threads)
     today = replace(build.settings, threads=4)
-    assert settings_as_planned(build.plan, today, build.tools).threads == threads
+    assert build_as_planned(build.plan, today, build.tools).settings.threads == threads
 
 
 def test_they_are_todays_where_no_number_gives_the_plans_schedules(tmp_path: Path) -> None:
     build = planned(tmp_path, 2)
     plan = replace(build.plan, contracts=build.plan.contracts[:1])
     today = replace(build.settings, threads=4)
-    assert settings_as_planned(plan, today, build.tools).threads == 4
+    assert build_as_planned(plan, today, build.tools).settings.threads == 4
 
 
 def test_a_runtime_that_is_another_one_now_is_named_with_its_device(tmp_path: Path) -> None:
