@@ -23,7 +23,7 @@ from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.wheels import build_wheel, install_alone
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]  # some hundred megabytes are copied
+pytestmark = pytest.mark.integration
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
