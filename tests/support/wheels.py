@@ -9,9 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests.support.project import PROJECT
-
-HOUSES = ("calibration", "flows", "pipelines", "registry")
+from tests.support.project import PROJECT, copy_houses
 
 
 def build_wheel(folder: Path) -> Path:
@@ -20,9 +18,10 @@ def build_wheel(folder: Path) -> Path:
     copy.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, copy)
-    for name in (*HOUSES, "requirements/package"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(PROJECT / name, copy / name, symlinks=True, ignore=ignored)
+    copy_houses(copy)
+    package = Path("requirements") / "package"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(PROJECT / package, copy / package, symlinks=True, ignore=ignored)
     options = ("-q", "--no-deps", "--no-build-isolation", "--no-index")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *options, "-w", str(folder), str(copy)],

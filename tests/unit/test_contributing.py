@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.project import PROJECT
-
-HOUSES = ("calibration", "flows", "pipelines", "registry")
+from tests.support.project import HOUSES, PROJECT, copy_houses
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,8 @@ class Copy:
 def copy(tmp_path: Path) -> Copy:
     package = tmp_path / "package" / "quantgate"
     shutil.copytree(PROJECT / "requirements" / "package" / "quantgate", package, symlinks=True)
+    copy_houses(tmp_path, compiled=True)
     for house in HOUSES:
-        shutil.copytree(PROJECT / house, tmp_path / house)  # with what is compiled already
         (package / house).unlink()
         (package / house).symlink_to(tmp_path / house)
     return Copy(tmp_path)

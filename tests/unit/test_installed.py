@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import quantgate
-from tests.support.project import PROJECT
-from tests.support.wheels import HOUSES, build_wheel
+from tests.support.project import HOUSES, PROJECT
+from tests.support.wheels import build_wheel
 
 
 @pytest.fixture(scope="module")

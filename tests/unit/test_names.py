@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
-from tests.support.project import PROJECT
+from tests.support.project import HOUSES, PROJECT
 
-HOUSES = ("calibration", "flows", "pipelines", "registry")
 NO_NOUNS = {"found", "one", "told", "known", "wanted", "own"}
 
 

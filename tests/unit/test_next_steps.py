@@ -2,10 +2,9 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-HOUSES = ("calibration", "flows", "pipelines", "registry")
+from tests.support.project import HOUSES, PROJECT
+
 REFUSALS = {"CheckpointError", "InputError", "NotFoundError", "ServiceError", "ToolchainError"}
 NOT_YET = (
     "pipelines/engines/",  # what a tool said of a file is a finding; who asked adds the step
@@ -26,8 +25,8 @@ def silent(source: str) -> Iterator[int]:
 
 
 def test_every_refusal_says_what_to_do_next() -> None:
-    files = (file for house in HOUSES for file in sorted((ROOT / house).rglob("*.py")))
-    places = ((file.relative_to(ROOT).as_posix(), file) for file in files)
+    files = (file for house in HOUSES for file in sorted((PROJECT / house).rglob("*.py")))
+    places = ((file.relative_to(PROJECT).as_posix(), file) for file in files)
     lacking = [
         f"{place}:{line}"
         for place, file in places

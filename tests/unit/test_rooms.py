@@ -1,7 +1,6 @@
 """Rooms of the houses stay small enough to be read at a glance."""
 
-from tests.support.project import PROJECT
-from tests.unit.test_names import HOUSES
+from tests.support.project import HOUSES, PROJECT
 
 MOST_MODULES = 18
 

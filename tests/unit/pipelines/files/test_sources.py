@@ -1,7 +1,6 @@
 """The identity of our own code: every module that takes part is in it, and no other."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,8 @@ from quantgate.pipelines.audit.bench.identity import (
     COMPARING,
     FINDING_CAUSES,
 )
-from quantgate.pipelines.files.sources import HOUSES, ROOT, Sources, reached, source_digest
+from quantgate.pipelines.files.sources import ROOT, Sources, reached, source_digest
+from tests.support.project import copy_houses
 from tests.unit.flows.build.planning.test_plans import plan, spec
 
 ENGINES = "quantgate.pipelines.engines"
@@ -56,8 +56,7 @@ EDITS = {
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkout")
-    for house in HOUSES:
-        shutil.copytree(ROOT / house, root / house, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_houses(root)
     return root
 
 
