@@ -127,6 +127,13 @@ class RedactionSection(Spec):
     ner_model: str | None = None
     """An installed spaCy model, or a folder that holds one, for names of people and places."""
 
+    @model_validator(mode="after")
+    def _says_what_is_done(self) -> Self:
+        """Whoever lists what to look for takes it for looked for: `off` has to stand there."""
+        if self.model_fields_set and "mode" not in self.model_fields_set:
+            raise ValueError("says how, and not what is done: add `mode: enforce`, report or off")
+        return self
+
 
 class CorpusFile(Spec):
     """A corpus spec: what calibration may look at."""

@@ -91,7 +91,15 @@ class SourceSection(Spec):
             raise ValueError(f"sources end in {', '.join(_ENDINGS)}, not as '{self.path}' does")
         if self.hub is not None and not _HUB.fullmatch(self.hub):
             raise ValueError(f"'{self.hub}' is not org/name@revision")
+        if idle := sorted(self.model_fields_set & self._idle_keys()):
+            raise ValueError(f"nothing comes of {' and '.join(idle)} in such a source")
         return self
+
+    def _idle_keys(self) -> set[str]:
+        idle = set() if self.hub else {"config", "split"}
+        if self.path and self.path.endswith(".txt"):
+            idle |= {"fields", "json_columns"}
+        return idle
 
     def source(self, folder: Path) -> SourceSpec:
         """Return the domain object; paths are relative to `folder`."""

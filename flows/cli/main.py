@@ -137,7 +137,8 @@ def quantize(model: str | None, **options: object) -> int:
     command = asked({"model": model, **options})
     if (code := told_again(command, as_json=bool(options["as_json"]))) is not None:
         return code
-    from quantgate.flows.cli.quantizing.command import QuantizeOptions, quantize_command
+    from quantgate.flows.cli.quantizing.command import quantize_command
+    from quantgate.flows.cli.quantizing.options import QuantizeOptions
 
     return quantize_command(QuantizeOptions(model=model, **options), command)  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -161,9 +162,9 @@ def recipes(file_format: str | None, as_json: bool) -> int:
     "--labels", type=FOLDER, help="Write answers that a judge model graded, to be labelled."
 )
 @click.option(
-    "--take", type=COUNT, default=60, show_default=True, help="Items a variant on that sheet."
+    "--take", type=COUNT, show_default="60", help="Items a variant on that sheet (with --labels)."
 )
-@click.option("--who", help="Who decides (default: your user name).")
+@click.option("--who", help="Who decides in the terminal (default: your user name).")
 @click.option("--all", "everything", is_flag=True, help="Ask again about what was decided before.")
 @in_store
 def review(**options: object) -> int:

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -32,9 +32,31 @@ FORMS = click.Choice(["csv", "parquet", "json", "markdown", "junit"], case_sensi
 """What tables are exported as."""
 
 
+def refuse_idle(
+    command: str, options: Mapping[str, object], *, because: str, next_step: str
+) -> None:
+    """Refuse those of `options` (values by their names on the command line) that were given.
+
+    Raises:
+        InputError: naming them; `because` says what they are for.
+    """
+    given = [name for name, value in options.items() if value not in (None, False, ())]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} would be passed over: {because}",
+            where=f"quantgate {command}",
+            next_step=next_step,
+        )
+
+
+_LOUDNESS_GIVEN = "quantgate.loudness"
+
+
 def _tell(context: click.Context, option: click.Parameter, chosen: bool) -> None:
     """Be as loud as one of the two options says until the command ends."""
     if chosen and option.name is not None:
+        if context.meta.setdefault(_LOUDNESS_GIVEN, option.name) != option.name:
+            raise click.UsageError("--verbose and --quiet ask for opposites: give one of them")
         context.with_resource(as_loud_as(Loudness(option.name)))
 
 

@@ -16,6 +16,7 @@ from quantgate.flows.build.references import references_finished
 from quantgate.flows.build.states.as_planned import build_as_planned
 from quantgate.flows.build.units import answered
 from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.cli.options import refuse_idle
 from quantgate.flows.cli.review_terminal import ask
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
@@ -38,6 +39,8 @@ from quantgate.pipelines.suites.adjudications import (
 )
 from quantgate.pipelines.suites.load import load_suite
 
+_SHEET_ITEMS = 60
+"""Of a variant, where nobody says how many."""
 _BUILD = "run the build again, then review it"
 _AGAIN = "run the same build again: answers are kept, only verdicts are made anew"
 
@@ -50,7 +53,7 @@ class ReviewOptions:
     html: Path | None = None
     import_file: Path | None = None
     labels: Path | None = None
-    take: int = 60
+    take: int | None = None
     who: str | None = None
     everything: bool = False
 
@@ -88,13 +91,14 @@ def review_command(options: ReviewOptions) -> int:
             where="quantgate review",
             next_step="ask for one of them at a time",
         )
+    _refuse_idle(options, asked)
     settings = Settings.from_environment()
     plan = find_plan(options.build, settings.store)
     if options.import_file is not None:
         return _import(plan, options.import_file)
     opened = open_review(plan, settings)
     if options.labels is not None:
-        return _write_sheet(opened, options.labels, options.take)
+        return _write_sheet(opened, options.labels, options.take or _SHEET_ITEMS)
     waiting = tuple(entry for entry in opened.queue if options.everything or entry.decided is None)
     if options.html is not None:
         write_review_page(plan.name, plan.suite, opened.queue, options.html)
@@ -110,6 +114,23 @@ def review_command(options: ReviewOptions) -> int:
             next_step="use --html FILE and --import FILE, or run it in a terminal",
         )
     return _ask(opened.file, waiting, options.who or getpass.getuser())
+
+
+def _refuse_idle(options: ReviewOptions, asked: Sequence[str]) -> None:
+    if options.labels is None:
+        refuse_idle(
+            "review",
+            {"--take": options.take},
+            because="it says how many items a variant --labels writes",
+            next_step="add --labels FILE, or leave it out",
+        )
+    if asked:
+        refuse_idle(
+            "review",
+            {"--who": options.who, "--all": options.everything},
+            because=f"that is of questions in the terminal, and {asked[0]} asks none",
+            next_step="leave it out: a form holds every answer, and who decided about it",
+        )
 
 
 def find_plan(build: str, store: Store) -> BuildPlan:

@@ -23,7 +23,7 @@ from quantgate.pipelines.specs.recipes import NO_RECIPES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from quantgate.flows.cli.quantizing.command import QuantizeOptions
+    from quantgate.flows.cli.quantizing.options import QuantizeOptions
 
 _REPORTS = "reports"
 
@@ -177,7 +177,7 @@ def asked_for(
     build_file: str | Path | None, model: str | None, options: BuildOptions
 ) -> "QuantizeOptions":
     """Return what the command line would be; no recipes at all are `none`, which judges the base alone."""
-    from quantgate.flows.cli.quantizing.command import QuantizeOptions
+    from quantgate.flows.cli.quantizing.options import QuantizeOptions
 
     return QuantizeOptions(
         model=model,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from quantgate.pipelines.authoring.duplicates import duplicates
 from quantgate.pipelines.authoring.fit import Fit, ModelView, fit, measured_lengths, overlong
+from quantgate.pipelines.authoring.idle import idle_keys
 from quantgate.pipelines.authoring.proofs import WHOLE, SliceProof, proofs
 from quantgate.pipelines.authoring.tails import Tail, tails
 from quantgate.pipelines.authoring.versions import edited, next_version
@@ -92,6 +93,10 @@ def check_suite(
         *refusal,
         *(_edited(suite, store) if store else ()),
         *_unusable(examined, suite),
+        *(
+            SuiteFinding(severity="note", where=str(folder / SUITE_FILE), text=text)
+            for text in idle_keys(examined.spec, suite)
+        ),
         *_alike(examined, suite),
         *(_misfits(examined, suite, model_fit, model) if model else ()),
     ]

@@ -76,6 +76,8 @@ class ServerFile(Spec):
             )
         if self.environment and self.command is None:
             problems.append("environment: only a started server gets one")
+        if "startup_timeout_seconds" in self.model_fields_set and self.command is None:
+            problems.append("startup_timeout_seconds: a running server is not started")
         if Format.GGUF in self.formats and len(set(self.formats)) > 1:
             problems.append("gguf stands alone, as its base is a GGUF too: name two servers")
         if taken := sorted(set(self.body) & set(_OURS)):

@@ -162,6 +162,10 @@ class ItemSpec(ScriptFile):
             raise ValueError(f"item '{self.id}' needs either messages or prompt")
         if self.turns and self.raw:
             raise ValueError(f"item '{self.id}' is raw: a conversation needs the chat template")
+        if self.raw and (self.tools or self.template_variables):
+            raise ValueError(
+                f"item '{self.id}' is raw: only a chat template takes tools and template_variables"
+            )
         return self
 
     @property

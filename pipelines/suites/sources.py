@@ -82,6 +82,8 @@ class ItemsFile(Spec):
             raise ValueError(f"'{self.hub}' is not org/name@revision")
         if self.path and not self.path.endswith(_ENDINGS):
             raise ValueError(f"'{self.path}' does not end in {', '.join(_ENDINGS)}")
+        if self.path and (idle := sorted(self.model_fields_set & {"config", "split"})):
+            raise ValueError(f"{' and '.join(idle)}: of a hub dataset, and a file has none")
         return self
 
     @property

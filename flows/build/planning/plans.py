@@ -105,7 +105,7 @@ def make_plan(
     if recipes:
         refuse_unready_registry(spec, settings, say)
     checkpoint = _checkpoint(spec, recipes, settings, tools, say)
-    say_without_effect(spec, checkpoint, say)
+    say_without_effect(spec, recipes, checkpoint, say)
     if recipes:
         refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)

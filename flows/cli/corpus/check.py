@@ -5,6 +5,7 @@ from pathlib import Path
 
 from quantgate.calibration.checks.check import AskedModel, check_corpus
 from quantgate.flows.cli.corpus.corpora import find_or_build
+from quantgate.flows.cli.options import refuse_idle
 from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
 from quantgate.flows.cli.views.findings import print_report_json
 from quantgate.flows.cli.views.rendering import show
@@ -33,6 +34,13 @@ def check_command(options: CorpusCheckOptions) -> int:
         InputError, NotFoundError: where corpus, suite, model or recipes cannot be used.
         ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
     """
+    if not options.model:
+        refuse_idle(
+            "corpus check",
+            {"--recipes": options.recipes},
+            because="what recipes take of a corpus is counted in a model's tokens",
+            next_step="add --model MODEL, or leave it out",
+        )
     settings = Settings.from_environment()
     folder = suite_folder(options.suite, settings.store, run_worker)
     suite = load_suite(folder, table_reader(settings))

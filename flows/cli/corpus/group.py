@@ -77,7 +77,10 @@ def corpus_export(**options: object) -> int:
 @click.argument("corpus", metavar="NAME[@VERSION]|SPEC")
 @click.option("--suite", type=FOLDER, required=True, help="Folder with suite.yaml and its items.")
 @click.option("--model", help="Also say what this model's tokenizer and backends make of it.")
-@click.option("--recipes", help="Recipe names or patterns whose effective use is shown, by commas.")
+@click.option(
+    "--recipes",
+    help="Recipe names or patterns whose effective use is shown, by commas (with --model).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @in_store
 def corpus_check(**options: object) -> int:

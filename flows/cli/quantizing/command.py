@@ -1,9 +1,8 @@
 """`quantgate quantize`: a build, planned and run."""
 
-import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from quantgate.flows.build.clearing.usage import in_use
@@ -15,7 +14,9 @@ from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.repeating.finished import AskedCommand, ended_before
 from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
+from quantgate.flows.cli.quantizing.idle import refuse_idle_options
 from quantgate.flows.cli.quantizing.noting import end_is_noted, seen_plan
+from quantgate.flows.cli.quantizing.options import QuantizeOptions, command_line
 from quantgate.flows.cli.quantizing.telling import tell_result
 from quantgate.flows.cli.views.plan import show_plan
 from quantgate.flows.cli.views.rendering import open_console
@@ -26,7 +27,6 @@ from quantgate.flows.progress.board import Board, open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.search import SearchGoal
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 from quantgate.pipelines.specs.foreign import foreign_places
@@ -34,36 +34,6 @@ from quantgate.pipelines.specs.kv_caches import parse_kv_caches
 from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, SEARCHED_RECIPES, parse_recipes
 from quantgate.pipelines.specs.waivers import parse_expansion, parse_waiver
 from quantgate.registry import parse_size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizeOptions:
-    """The command line of `quantgate quantize`, as click hands it over."""
-
-    model: str | None = None
-    name: str | None = None
-    build_file: Path | None = None
-    suite: Path | None = None
-    corpus: str | None = None
-    recipes: str | None = None
-    kv: str | None = None
-    policy: Path | None = None
-    plan_only: bool = False
-    only: str | None = None
-    anyway: bool = False
-    nearest: bool = False
-    foreign: tuple[str, ...] = ()
-    expand: str | None = None
-    offload: bool = False
-    queue: bool = False
-    speed: bool = False
-    as_json: bool = False
-    waive: str | None = None
-    reason: str | None = None
-    who: str | None = None
-    until: str | None = None
-    search: SearchGoal | None = None
-    budget: str | None = None
 
 
 def quantize_command(options: QuantizeOptions, command: AskedCommand) -> int:
@@ -157,30 +127,6 @@ def built(
             return run_build(plan, settings, board)
 
 
-def command_line(options: QuantizeOptions) -> str:
-    """Return the command that asks for the same build again, as a shell takes it."""
-    parts = ["quantgate", "quantize", *([options.model] if options.model else [])]
-    for flag, value in _VALUES.items():
-        given = getattr(options, value)
-        for each in given if isinstance(given, tuple) else (given,):
-            parts += [flag, str(each)] if each is not None else []
-    parts += [f"--{name}" for name in _SWITCHES if getattr(options, name)]
-    return shlex.join(parts)
-
-
-_VALUES = {
-    "--build": "build_file",
-    **{
-        f"--{name}": name
-        for name in (
-            *("name", "suite", "corpus", "recipes", "kv", "policy", "only", "foreign", "expand"),
-            *("waive", "reason", "who", "until", "search", "budget"),
-        )
-    },
-}
-_SWITCHES = ("anyway", "nearest", "offload", "queue", "speed")
-
-
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
     overrides = BuildOverrides(
         name=options.name,
@@ -199,6 +145,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
     spec = load_build(
         options.build_file, overrides, SEARCHED_RECIPES if options.search else DEFAULT_RECIPES
     )
+    refuse_idle_options(options, spec)
     return replace(
         spec,
         anyway=options.anyway,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.calibration.checks.contamination import copied_rows
+from quantgate.flows.cli.options import refuse_idle
 from quantgate.flows.cli.starting.reading import SAMPLES, read_start
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.authoring.starting.answers import (
@@ -32,6 +33,9 @@ from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.report.wording import plural
 from quantgate.pipelines.specs.chat_messages import plain_message
 
+_MOST_ITEMS = 200
+"""Of a suite, where nobody says how many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
@@ -42,7 +46,7 @@ class StartOptions:
     model: str | None = None
     question: str | None = None
     answer: str | None = None
-    items: int = 200
+    items: int | None = None
 
 
 def start_command(options: StartOptions) -> int:
@@ -57,13 +61,24 @@ def start_command(options: StartOptions) -> int:
         raise InputError(
             f"{name!r} {problem}",
             where="the folder's name",
-            next_step="choose another name: --to FOLDER",
+            next_step="choose another name: `quantgate init FOLDER`",
+        )
+    if options.source is None:
+        refuse_idle(
+            "init",
+            {
+                "--question": options.question,
+                "--answer": options.answer,
+                "--items": options.items,
+            },
+            because="without --from there is no file to read, and three questions to be replaced",
+            next_step="add --from FILE, or leave it out",
         )
     refuse_taken(folder)
     rows = _rows(options)
     single = unrepeated(rows)
     slices = proposed_slices(single)
-    parts = split(single, slices, options.items)
+    parts = split(single, slices, options.items or _MOST_ITEMS)
     labels = AnswerLabels.of(single)
     choices = {
         row.number: choice

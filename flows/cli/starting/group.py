@@ -36,10 +36,12 @@ def demo(folder: Path) -> int:
     help="Questions: .csv, .jsonl (rows or chats), .parquet, or mlflow:EXPERIMENT.",
 )
 @click.option("--model", help="What to quantize: a folder, a GGUF file or org/name[@revision].")
-@click.option("--question", metavar="COLUMN", help="Which column asks (default: by its name).")
-@click.option("--answer", metavar="COLUMN", help="Which column has the right answer.")
 @click.option(
-    "--items", type=COUNT, default=200, show_default=True, help="Most items of the suite."
+    "--question", metavar="COLUMN", help="Which column of it asks (default: by its name)."
+)
+@click.option("--answer", metavar="COLUMN", help="Which column of it has the right answer.")
+@click.option(
+    "--items", type=COUNT, show_default="200", help="Most items of the suite (with --from)."
 )
 @in_store
 def init(**options: object) -> int:

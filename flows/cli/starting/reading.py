@@ -89,6 +89,7 @@ def _rows(
             if isinstance(row, BrokenRowError):
                 raise row
             if question is None and any(row.get(name) for name in _CHAT_COLUMNS):
+                _refuse_column(answer, source=path)
                 start = _chat(chats, row, number)
             else:
                 columns = columns or columns_of(tuple(row), question=question, answer=answer)
@@ -103,6 +104,15 @@ def _rows(
             yield start
     if problems:
         raise refused(problems)
+
+
+def _refuse_column(answer: str | None, *, source: Path) -> None:
+    if answer is not None:
+        raise InputError(
+            "holds conversations, whose last replies are the answers: --answer would be passed over",
+            where=str(source),
+            next_step="leave it out; or name the column that asks as well: --question COLUMN",
+        )
 
 
 def _chat(chats: RowReader, row: JsonObject, number: int) -> StartRow | None:

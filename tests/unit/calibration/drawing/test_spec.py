@@ -110,6 +110,9 @@ def test_without_weights_nothing_is_mixed_by_source(tmp_path: Path) -> None:
         ("sources: [{path: a.txt}]\nmix: {length: {0-9: 1, 5-: 1}}", "overlap"),
         ("sources: [{path: a.txt}]\nmix: {length: {9-5: 1}}", "not a range of characters"),
         ("sources: [{path: a.txt}]\nredaction: {mode: maybe}", "redaction.mode"),
+        ("sources: [{path: a.txt}]\nredaction: {countries: [de]}", "add `mode: enforce`"),
+        ("sources: [{path: a.csv, split: train}]", "nothing comes of split in such a source"),
+        ("sources: [{path: a.txt, fields: {text: t}}]", "nothing comes of fields"),
         ("sources: [{path: a.txt}]\ntokens: 5", "needs a `tokenizer`"),
     ],
 )

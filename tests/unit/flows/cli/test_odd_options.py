@@ -20,6 +20,7 @@ from quantgate.pipelines.files.tool_cache import tool_cache
 from tests.support.corpora import chat_rows, spec_of, write_rows
 from tests.unit.calibration.sources.test_sources import build, one
 
+BUILD = ("quantize", "model", "--suite", "suite")
 NOBODY = "~nobody-is-called-so/x"
 
 
@@ -201,6 +202,27 @@ def test_an_empty_value_is_refused_whatever_it_is_given_for(
 )
 def test_values_that_say_something_are_not(arguments: list[str]) -> None:
     assert empty_value(arguments) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("review", "b", "--take", "5"), "--take would be passed over"),
+        (("review", "b", "--html", "a.html", "--who", "Ada", "--all"), "--who and --all would be"),
+        (("corpus", "check", "c", "--suite", "s", "--recipes", "Q*"), "--recipes would be passed over"),
+        (("init", "mine", "--items", "5", "--question", "q"), "--question and --items would be"),
+        ((*BUILD, "--recipes", "none", "--kv", "q8_0"), "--kv would be passed over"),
+        ((*BUILD, "--recipes", "none", "--corpus", "c.yaml", "--speed"), "--corpus and --speed would"),
+        ((*BUILD, "--plan", "--json"), "--json would be passed over"),
+        (("recipes", "--verbose", "--quiet"), "ask for opposites"),
+    ],
+)  # fmt: skip
+def test_options_that_nothing_would_come_of_are_refused(
+    tmp_path: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    code, said = ended(tmp_path, *arguments)
+    assert code == 2
+    assert problem in said
 
 
 def test_a_review_goes_one_way_at_a_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from quantgate.flows.build.plan_files import read_command, write_command
 from quantgate.flows.cli.main import main
-from quantgate.flows.cli.quantizing.command import QuantizeOptions, command_line
+from quantgate.flows.cli.quantizing.options import QuantizeOptions, command_line
 from quantgate.flows.cli.reports.kinds import are_builds
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import STORE_VARIABLE, Store

@@ -49,6 +49,12 @@ def questions(tmp_path: Path) -> Path:
     return table(tmp_path / "q.csv", [("Question", "Answer", "Category"), *sums, *calls])
 
 
+def test_a_column_of_answers_is_refused_where_rows_are_conversations(tmp_path: Path) -> None:
+    result = run(tmp_path, "init", str(tmp_path / "mine"), "--from", str(TRAFFIC), "--answer", "id")
+    assert result.exit_code == 2
+    assert "--answer would be passed over" in result.output
+
+
 def test_a_table_of_forty_questions_becomes_a_suite_that_can_be_judged_on(
     questions: Path, tmp_path: Path
 ) -> None:

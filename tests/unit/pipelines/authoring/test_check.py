@@ -150,6 +150,26 @@ def test_questions_in_other_words_are_no_duplicates_and_nearly_equal_ones_are_a_
     ]
 
 
+def test_keys_that_nothing_comes_of_are_notes(tmp_path: Path) -> None:
+    idle = SUITE.replace("8}", "8, constrained: true, seed: 3}") + "loops: {max_steps: 3}\n"
+    said = " ".join(told(check(write(tmp_path, rows(40), idle))))
+    assert "decode.constrained: no item has a `schema`" in said
+    assert "loops: no item has `turns`" in said
+    assert "decode.seed: every answer is greedy" in said
+    with_schema = [{**row, "schema": {"type": "object"}} for row in rows(40)]
+    said = " ".join(told(check(write(tmp_path, with_schema))))
+    assert "the `schema` of 40 items (the first is 'easy-0') is held against no answer" in said
+    drawn = SUITE.replace("8}", "8, constrained: true, seed: 3, temperature: 1}")
+    said = " ".join(told(check(write(tmp_path, with_schema, drawn))))
+    assert "decode." not in said and "held against no answer" not in said
+
+
+def test_a_raw_prompt_takes_no_tools(tmp_path: Path) -> None:
+    raw = [{**row, "raw": True, "tools": [{"name": "f"}]} for row in rows(40)]
+    (first, *_) = check(write(tmp_path, raw)).problems
+    assert (first.line, "only a chat template takes tools" in first.text) == (1, True)
+
+
 def test_items_of_one_group_may_be_alike() -> None:
     def item(number: int, group: str | None) -> Item:
         message = Message(role="user", content="The very same question?")

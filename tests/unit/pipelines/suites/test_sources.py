@@ -88,6 +88,7 @@ def test_columns_that_become_nothing_are_refused_unless_said_otherwise(tmp_path:
             "  path: rows.csv\n  fields: {promt: q}\n",
             "'items.fields.promt' (did you mean 'prompt'?)",
         ),
+        ("  path: rows.csv\n  split: test\n", "split: of a hub dataset, and a file has none"),
         ("  path: rows.csv\n", "cannot be read"),
     ],
 )
