@@ -7,6 +7,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.disk.full import written_at
 from quantgate.pipelines.files.records import write_text
 
 SHELLS = ("bash", "zsh", "fish")
@@ -64,6 +65,6 @@ def _sourced(path: Path) -> None:
     line = f'source "{path}"  {_MARK}'
     text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
     if line not in text.splitlines():
-        with settings.open("a", encoding="utf-8") as file:
+        with written_at(settings), settings.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")
     print(f"{settings}: has a line that reads it")

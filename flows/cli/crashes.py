@@ -5,26 +5,37 @@ The traceback goes to a file in the store's logs, or in the system's temporary f
 
 import errno
 import os
-import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ToolchainError
 from quantgate.pipelines.domain.secrets import redacted
-from quantgate.pipelines.files.disk.full import free_bytes, full_disk
-from quantgate.pipelines.files.disk.trouble import folder_of
+from quantgate.pipelines.files.disk.full import as_system_error, folder_of, full_disk
+from quantgate.pipelines.files.disk.places import (
+    full_place,
+    store_root,
+    temporary_place,
+    working_folder,
+)
 from quantgate.pipelines.files.reading import is_folder
-from quantgate.pipelines.files.store import open_store
 
 CRASHED = 1
 """The exit code of a fault in this program."""
 
 _SHOWN_CHARACTERS = 200
-_NEXT_TO_NOTHING_BYTES = 1 << 20
-_NEXT_STEPS = dict.fromkeys(
-    (errno.EACCES, errno.EPERM), "have its owner let you in, or name another place"
-)
+_NEXT_STEPS = {
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM), "have its owner let you in, or name another place"
+    ),
+    errno.EROFS: "nothing can be written there: name another place",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "a part of the path is a file: check how it is spelled",
+    errno.EMFILE: "let this process have more files open: ulimit -n 4096",
+}
+_LOOK = "see that it is there and can be read and written, then run the same command again"
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
+"""How what `tempfile` says begins where it can write nowhere."""
 _LINK_LOOP = "Symlink loop from"
 """How `Path.resolve` begins its RuntimeError (Python 3.11)."""
 
@@ -54,33 +65,31 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
             next_step="install what builds: pip install 'quantgate[build]' (what only judges transcripts: "
             "'quantgate[judge]')",
         )
-    if isinstance(error, OSError) and (refusal := _refused_by_the_system(error, store)):
+    system = as_system_error(error)
+    if system is not None and (refusal := _refused_by_the_system(system, store)):
         return refusal
     if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
         return InputError(
             str(error).replace(_LINK_LOOP, "a link leads back to itself:", 1),
             next_step="check how the path is spelled, and where its links lead",
         )
-    return _fault(error, store or _store_root())
-
-
-def _store_root() -> Path | None:
-    """Return where the store lies, None where that cannot be said: the working directory may be gone."""
-    try:
-        return open_store().root
-    except (QuantgateError, OSError, RuntimeError):  # RuntimeError: a loop of links (Python 3.11)
-        return None
+    return _fault(error, store or store_root())
 
 
 def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError | None:
     """Return what to tell of a full disk, or of a file that an error names."""
-    folder = folder_of(error) or store or _store_root() or Path(tempfile.gettempdir())
-    if full := full_disk(error, folder):
-        if error.filename is None and not _is_full(folder):
-            full.where = None  # the disk of another folder, which the error does not name
+    if error.filename is None and str(error.strerror).startswith(_NO_TEMPORARY_FOLDER):
+        return ToolchainError(
+            "no folder takes temporary files: each is full or may not be written to",
+            next_step="free some space there, or name another one: TMPDIR",
+        )
+    folder = folder_of(error) or full_place(store)
+    if full := full_disk(error, folder or Path()):
+        if folder is None:
+            full.where = None  # the disk of a folder that nothing names
             full.next_step = "free some space where this command writes to, and run it again"
         return full
-    if isinstance(error, FileNotFoundError) and error.filename is None and not _works_in_a_folder():
+    if isinstance(error, FileNotFoundError) and error.filename is None and not working_folder():
         return InputError(
             "the working directory is gone", next_step="go to a folder that is there: cd PATH"
         )
@@ -96,28 +105,12 @@ def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError
     return ToolchainError(
         f"cannot be used ({error.strerror})",
         where=where,
-        next_step=_NEXT_STEPS.get(error.errno or 0),
+        next_step=_NEXT_STEPS.get(error.errno or 0, _LOOK),
     )
 
 
 def _is_others(module: str) -> bool:
     return module.partition(".")[0] != "quantgate"
-
-
-def _is_full(folder: Path) -> bool:
-    there = next((each for each in (folder, *folder.parents) if is_folder(each)), folder)
-    try:
-        return free_bytes(there) < _NEXT_TO_NOTHING_BYTES
-    except OSError:
-        return False
-
-
-def _works_in_a_folder() -> bool:
-    try:
-        Path.cwd()
-    except OSError:
-        return False
-    return True
 
 
 def _fault(error: Exception, store: Path | None) -> CrashError:
@@ -133,7 +126,7 @@ def _fault(error: Exception, store: Path | None) -> CrashError:
 def _written(error: Exception, logs: Path | None) -> Path | None:
     text = redacted("".join(traceback.format_exception(error)))
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    for folder in (logs, Path(tempfile.gettempdir())):
+    for folder in (logs, temporary_place()):
         if folder is None or not is_folder(folder):
             continue
         path = folder / f"crash-{moment}-{os.getpid()}.log"

@@ -25,6 +25,7 @@ from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.evaluation.runs import RunPlan
 from quantgate.pipelines.files.records import write_together
 from quantgate.pipelines.files.sealed_values import Missing, Sealed
+from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 
@@ -104,22 +105,21 @@ def export_command(build: str, folder: Path) -> int:
         raise ToolchainError("inspect-ai is not installed", next_step="run `make setup-evals`")
     settings = Settings.from_environment()
     plan = find_plan(build, settings.store)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = 0
-    with open_board() as board:
+    with open_board() as board, temporary_folder() as work:
         tools = wire(settings, plan.servers)
         opened = build_as_planned(plan, settings, tools, board.unit)
         for run in _finished(opened):
             with board.unit("export", run.subject):
-                _write(opened, run, folder / f"{run.subject}.eval")
-            written += 1
+                _write(opened, run, work / f"{run.subject}.eval")
+        written = {folder / log.name: log.read_bytes() for log in sorted(work.iterdir())}
     if not written:
         raise InputError(
             "no run of this build is finished",
             where=plan.name,
             next_step="`quantgate status BUILD` says how far it is; run the build again",
         )
-    print(f"{written} logs in {folder}: `inspect view --log-dir {folder}` shows them")
+    write_together(written)
+    print(f"{len(written)} logs in {folder}: `inspect view --log-dir {folder}` shows them")
     return 0
 
 

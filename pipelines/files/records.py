@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.files.disk.full import written_at
 from quantgate.pipelines.files.temporary import half_written
 from quantgate.pipelines.files.validation_wording import sentence
 
@@ -170,10 +171,11 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         for path, content in contents.items():
             stack.enter_context(_new_folders(path.parent))
             beside, file = stack.enter_context(half_written(path.parent))
-            os.fchmod(file.fileno(), _SHARED_MODE)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            with written_at(path):
+                os.fchmod(file.fileno(), _SHARED_MODE)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             written.append((beside, path))
         for beside, path in written:
             beside.replace(path)

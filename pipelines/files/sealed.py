@@ -162,7 +162,7 @@ def staged(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
             yield staging
             put_in_place(staging, folder)
         except BaseException as error:
-            full = full_disk(error, staging)
+            full = full_disk(error, folder.parent)
             shutil.rmtree(staging, ignore_errors=True)
             if full is not None:
                 raise full from error

@@ -19,6 +19,7 @@ from typing import TypeVar
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.files.disk.full import full_disk
+from quantgate.pipelines.files.disk.places import full_place
 from quantgate.pipelines.files.records import read_record, to_json, write_text
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.launch import PARENT_PID, die_with_parent
@@ -42,7 +43,7 @@ def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Re
     except QuantgateError as error:
         reply = {"error": _error_reply(error)}
     except OSError as error:
-        full = full_disk(error, Path.cwd())
+        full = full_disk(error, full_place() or Path.cwd())
         if full is None:
             raise
         reply = {"error": _error_reply(full)}

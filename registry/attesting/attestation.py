@@ -64,7 +64,11 @@ def copy_attestation(folder: Path, target: Path) -> None:
     """
     if target.exists():
         raise InputError("is there already", where=str(target), next_step="name another folder")
-    shutil.copytree(folder, target)
+    try:
+        shutil.copytree(folder, target)
+    except BaseException:  # half of it would stand in the way of the next try
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _write(path: Path, text: str) -> None:

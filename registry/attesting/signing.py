@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.disk.full import written_at
 from quantgate.pipelines.files.reading import is_there, read_bytes
 
 _PRIVATE = 0o600
@@ -37,7 +38,7 @@ def create_key(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with written_at(path), os.fdopen(handle, "wb") as file:
             file.write(
                 key.private_bytes(
                     serialization.Encoding.PEM,
@@ -45,11 +46,12 @@ def create_key(path: Path) -> Path:
                     serialization.NoEncryption(),
                 )
             )
-        public.write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        with written_at(public):
+            public.write_bytes(
+                key.public_key().public_bytes(
+                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+                )
             )
-        )
     except BaseException:  # half a key would stand in the way of the next try
         path.unlink(missing_ok=True)
         public.unlink(missing_ok=True)

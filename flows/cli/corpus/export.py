@@ -15,6 +15,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.disk.full import written_at
 from quantgate.pipelines.report.wording import plural
 
 
@@ -60,7 +61,7 @@ def _write(lines: Iterable[str], target: Path) -> None:
     """
     temporary = target.with_name(f".{target.name}.part")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with written_at(target), temporary.open("w", encoding="utf-8") as file:
             file.writelines(lines)
         temporary.replace(target)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:

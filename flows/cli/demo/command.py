@@ -15,6 +15,7 @@ from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.cli.views.version import show_version
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.runs import RunRecord
+from quantgate.pipelines.files.disk.full import written_at
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.store import Store
@@ -100,7 +101,7 @@ def _write_registry(demo: DemoBuild, store: Store) -> None:
     """Write the registry that the build filled, with its paths in this folder."""
     path, root = store.root / _REGISTRY, str(store.root).replace("'", "''")
     path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as database:
+    with written_at(path), closing(sqlite3.connect(path)) as database:
         database.executescript(demo.registry.replace(str(STORE), root))
 
 

@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ToolchainError
-from quantgate.pipelines.files.disk.full import full_disk
-from quantgate.pipelines.files.reading import is_folder
+from quantgate.pipelines.files.disk.full import as_system_error, folder_of, full_disk
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
@@ -20,6 +19,7 @@ def disk_trouble(
     The error's own file tells where; `folder` is said where it names none. `next_step` is for
     a folder that is not the store's.
     """
+    error = as_system_error(error) or error
     where = folder_of(error) or folder
     if full := full_disk(error, where):
         full.next_step = next_step or full.next_step
@@ -56,14 +56,3 @@ def require_writable(folder: Path) -> None:
         if trouble is None:
             raise
         raise trouble from error
-
-
-def folder_of(error: OSError) -> Path | None:
-    """Return the folder of the file that an error names, None where it names none.
-
-    What may not be looked at, or is too long for the system, is taken for a file.
-    """
-    if not isinstance(error.filename, str):
-        return None
-    path = Path(error.filename)
-    return path if is_folder(path) else path.parent

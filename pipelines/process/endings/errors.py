@@ -28,6 +28,7 @@ from quantgate.pipelines.process.endings.shortage import (
     killed_for_memory,
     of_the_environment,
     out_of_memory,
+    out_of_room,
     short_of_memory,
 )
 
@@ -72,6 +73,8 @@ def error_of_end(end: ChildEnd, call: WorkerCall) -> QuantgateError:
         return WorkerError(what, where=call.module, next_step=next_step, log=call.log)
     reason = _telling(lines, is_an_exception) or (lines[-1] if lines else "it wrote nothing")
     what = f"ended with exit code {end.code}: {reason}"
+    if full := out_of_room(reason, call.log):
+        return full
     if of_the_environment(reason):
         return WorkerError(what, where=call.module, next_step=AGAIN, log=call.log)
     return ChildCrashError(what, where=call.module, log=call.log)

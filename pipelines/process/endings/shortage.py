@@ -5,6 +5,8 @@ import signal
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.disk.full import AFTER_FULL_DISK
+from quantgate.pipelines.files.disk.places import full_place
 
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|memoryerror|bad_alloc|unable to mmap|cannot allocate|can't allocate"
@@ -28,6 +30,11 @@ _OF_THE_ENVIRONMENT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """The assertion is ggml's on a thread that it could not create (ggml/src/ggml-cpu/ggml-cpu.c)."""
+_NO_ROOM = re.compile(
+    r"(?P<reason>no space left on device|disk quota exceeded)(?:: '(?P<file>[^']+)')?",
+    re.IGNORECASE,
+)
+"""As the system says it, and what Python adds."""
 _EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
 _COUNTS = Path("/proc/vmstat")
 _LEAST_TOLD_BYTES = 50e6
@@ -76,10 +83,26 @@ def of_the_environment(words: str) -> bool:
     return _OF_THE_ENVIRONMENT.search(words) is not None
 
 
+def out_of_room(words: str, log: Path | None = None) -> ToolchainError | None:
+    """Return what to raise where words say that a disk is full, and where, if they do; None otherwise."""
+    said = _NO_ROOM.search(words)
+    if said is None:
+        return None
+    place = said["file"] or full_place()
+    return ToolchainError(
+        f"the disk is full ({said['reason']})",
+        where=str(place) if place else None,
+        next_step=AFTER_FULL_DISK,
+        log=log,
+    )
+
+
 def machine_trouble(words: str) -> ToolchainError | None:
     """Return what to raise where words say that a machine lacked something; None where they do not."""
     if short_of_memory(words):
         return ToolchainError(f"ran out of memory: {words}", next_step=NEXT_STEP)
+    if full := out_of_room(words):
+        return full
     if of_the_environment(words):
         return ToolchainError(f"something failed on this machine: {words}", next_step=AGAIN)
     return None

@@ -3,8 +3,10 @@
 import errno
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 
 from quantgate.flows.cli.main import main
 from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.disk.full import full_disk, written_at
 from quantgate.pipelines.files.disk.trouble import disk_trouble, require_writable
 
 NOBODY = 65534
@@ -58,6 +61,42 @@ def test_a_full_disk_names_the_folder_that_could_not_be_written(tmp_path: Path) 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EISDIR, errno.EPIPE])
 def test_other_errors_are_no_trouble_of_the_disk(number: int, tmp_path: Path) -> None:
     assert disk_trouble(OSError(number, "another"), tmp_path) is None
+
+
+def test_what_cannot_be_written_is_named_though_the_system_names_nothing(tmp_path: Path) -> None:
+    """A write, a copied folder and SQLite say `No space left`, and not where."""
+    with pytest.raises(OSError) as caught, written_at(tmp_path / "a" / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert where_full(caught.value) == str(tmp_path / "a")
+    with pytest.raises(OSError) as of_sqlite, written_at(tmp_path / "mlflow.db"):
+        fill_database()
+    assert where_full(of_sqlite.value) == str(tmp_path)
+    copied = shutil.Error(
+        [("/store/a", str(tmp_path / "to" / "a"), "[Errno 28] No space left on device: '/store/a'")]
+    )
+    assert where_full(copied) == str(tmp_path / "to")
+    sent = OSError(errno.ENOSPC, "No space left on device", "/store/a")
+    sent.filename2 = str(tmp_path / "b")
+    assert where_full(sent) == str(tmp_path)
+
+
+def where_full(error: BaseException) -> str | None:
+    full = full_disk(error, Path("elsewhere"))
+    assert full is not None
+    return full.where
+
+
+def fill_database() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("pragma max_page_count = 1")
+        database.execute("create table a (b)")
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ECONNRESET])
+def test_errors_that_are_not_of_a_write_keep_what_they_name(number: int, tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, written_at(tmp_path):
+        raise OSError(number, "another")
+    assert caught.value.filename is None
 
 
 def test_a_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:

@@ -35,7 +35,11 @@ from quantgate.pipelines.process.endings.causes import (
     run_confirmed,
     signal_of,
 )
-from quantgate.pipelines.process.endings.shortage import machine_trouble, out_of_memory
+from quantgate.pipelines.process.endings.shortage import (
+    machine_trouble,
+    out_of_memory,
+    out_of_room,
+)
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited
@@ -115,6 +119,15 @@ def test_limits_of_this_machine_are_no_crash_of_the_child(
         check=False,
     )
     assert finished.stdout.startswith(told), finished
+
+
+def test_a_full_disk_is_told_with_the_place_that_the_words_name() -> None:
+    """As of a child whose reply finds no room: it can say so in its log alone."""
+    words = "OSError: [Errno 28] No space left on device: '/tmp/x/content'"
+    for full in (out_of_room(words), machine_trouble(words)):
+        assert full is not None
+        assert (full.exit_code, full.where) == (4, "/tmp/x/content")
+    assert out_of_room("OSError: [Errno 30] Read-only file system: '/a'") is None
 
 
 def test_the_memory_that_a_child_was_seen_with_is_told_where_it_had_begun() -> None:
