@@ -34,12 +34,13 @@ class Server:
 
     `command` holds {model}, {port} and, as wanted, {threads}, {slots}, {context}, {total_context}, {kv}.
     `engine` is what verdicts call it; `llama-server`, `vllm`, `sglang` and `transformers-serve` are
-    spoken to in their own words. `concurrency` is how many requests are under way at once. `model_name` is
-    what the server calls a model, with {model} for the path and {folder} for its folder's name; None finds
-    it by path. `api_key_env` names the environment variable with the key, which is stored nowhere. `body` is
-    added to every request. `environment` is what it gets beside what all programs get: what the build file
-    states, and what this machine's environment had when the build was planned. What nobody states
-    (`device`, `compute_dtype`, `kv_cache`) is unknown. `memory_gigabytes` is what one that is started takes.
+    spoken to in their own words. `concurrency` is how many requests are under way at once. `model_name`
+    is what the server calls a model, with {model} for the path and {folder} for the name of a folder that
+    no other model shares; None finds it by path. `api_key_env` names the environment variable with the
+    key, which is stored nowhere. `body` is added to every request. `environment` is what it gets beside
+    what all programs get: what the build file states, and what this machine's environment had when the
+    build was planned. What nobody states (`device`, `compute_dtype`, `kv_cache`) is unknown.
+    `memory_gigabytes` is what one that is started takes.
     """
 
     name: str
@@ -65,6 +66,12 @@ class Server:
     def sets_kv_cache(self) -> bool:
         """Whether the command tells the server how to hold keys and values."""
         return any("{kv}" in part for part in self.command)
+
+    @property
+    def calls_all_alike(self) -> bool:
+        """Whether it runs already and calls the base and every variant by one name."""
+        name = self.model_name
+        return bool(self.url and name and "{model}" not in name and "{folder}" not in name)
 
     @property
     def settings_digest(self) -> Digest:

@@ -17,6 +17,8 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 STORE_VARIABLE = "QUANTGATE_STORE"
 STORE_FOLDER = ".quantgate"
+VARIANT_FILES = "files"
+"""The folder with a variant's files, within the variant's own."""
 MANIFEST = "manifest.json"
 """Written last into a folder of the store: where it stands, the folder is complete."""
 

@@ -45,7 +45,8 @@ class ServerFile(Spec):
     prompts: PromptForm = "ids"
     """What requests hold: our token ids, the text we rendered, or the chat's messages."""
     model_name: str | None = None
-    """What it calls a model: {model} is the file's or folder's path, {folder} its folder's name."""
+    """What it calls a model: {model} is the file's or folder's path, {folder} the name of a folder that no
+    other model shares: a variant's in the store, the base's own."""
     version: str | None = None
     """Its version, where neither `PROGRAM --version` nor the server itself tells it."""
     device: str = UNKNOWN
@@ -197,6 +198,13 @@ def _in_server(recipe: Recipe, servers: Sequence[Server]) -> Recipe:
     server = next((candidate for candidate in servers if recipe.format in candidate.formats), None)
     if server is None:
         return recipe
+    if server.calls_all_alike:
+        raise InputError(
+            f"model_name calls the base and every variant '{server.model_name}': one model would "
+            "answer for all",
+            where=f"server {server.name}",
+            next_step="write {folder} or {model} into it, and serve each under its own name",
+        )
     if recipe.kv_cache != "f16" and not server.sets_kv_cache:
         raise InputError(
             f"recipe {recipe.name} is judged in {server.name}, whose command has no {{kv}} to ask for a "

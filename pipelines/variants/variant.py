@@ -21,12 +21,11 @@ from quantgate.pipelines.files.sealed import (
     staged,
     verify,
 )
-from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.files.store import VARIANT_FILES, Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.kv_caches import KV_CACHE_BLOCK, without_kv_suffix
 
 _MISFITS_SHOWN = 3
-_FILES = "files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +166,7 @@ def build_request(
         checkpoint=checkpoint,
         recipe=planned.recipe,
         calibration=calibration,
-        output=planned.folder(store) / _FILES,
+        output=planned.folder(store) / VARIANT_FILES,
         scratch=store.checkpoint(checkpoint.digests.combined),
         log=store.logs / f"build-{planned.files_identifier}--{planned.files_key[:16]}.log",
         toolchain=planned.toolchain,
@@ -189,7 +188,7 @@ def build_variant(
     folder = request.output.parent
     with staged(folder) as staging:
         if staging is not None:
-            output = staging / _FILES
+            output = staging / VARIANT_FILES
             output.mkdir()
             built = backend.build(replace(request, output=output), run_worker, on_progress)
             if not built.artifact.is_relative_to(output) or not built.artifact.exists():

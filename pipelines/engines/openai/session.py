@@ -16,6 +16,7 @@ from quantgate.pipelines.engines.openai.dialects import Dialect, Place, dialect_
 from quantgate.pipelines.engines.openai.messages import Serving
 from quantgate.pipelines.engines.openai.process import filled
 from quantgate.pipelines.engines.stop_texts import TextOf
+from quantgate.pipelines.files.store import VARIANT_FILES
 
 _SHOWN, _LONGEST_NAME = 5, 200
 
@@ -135,8 +136,8 @@ def _require_version(client: ServerClient, server: Server) -> None:
 def _served(client: ServerClient, serving: Serving) -> str:
     """Return what the server calls our model, after checking that it has it."""
     server, path = serving.server, serving.loadable.path.resolve()
-    folder = path if path.is_dir() else path.parent
-    name = filled((server.model_name or "{model}",), {"model": path, "folder": folder.name})[0]
+    values = {"model": path, "folder": _folder(path).name}
+    name = filled((server.model_name or "{model}",), values)[0]
     if not dialect_of(server.engine).lists_models:
         return name  # it loads what it is asked for, and its replies say what that was
     listed = _models(client, server)
@@ -153,6 +154,12 @@ def _served(client: ServerClient, serving: Serving) -> str:
     if server.model_name is None or server.command:
         _require_path(client, serving, listed[served])
     return served
+
+
+def _folder(path: Path) -> Path:
+    """The folder that no other model shares: a variant's own, not the one in it that holds its files."""
+    folder = path if path.is_dir() else path.parent
+    return folder.parent if folder.name == VARIANT_FILES else folder
 
 
 def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
@@ -205,7 +212,7 @@ def _wrong_model(serving: Serving, name: str, instead: str) -> ServiceError:
     step = (
         "let its command load {model}, and model_name be what it then lists"
         if server.command
-        else "serve this file there, under the name that model_name gives it"
+        else f"serve {serving.loadable.path} there, under the name that model_name gives it"
     )
     return ServiceError(
         f"does not serve {name}: {instead}", where=f"server {server.name}", next_step=step

@@ -167,6 +167,18 @@ def test_a_cache_that_the_command_does_not_set_is_refused() -> None:
         judged_in(reduced, (unset,), ("desk",))
 
 
+@pytest.mark.parametrize("name", ["q8", "Folder", "{Model}"])
+def test_a_running_server_that_calls_all_models_alike_is_refused(name: str) -> None:
+    recipes = find_recipes(("FP8_DYNAMIC",), Path())
+    alike = replace(FOLDERS, model_name=name)
+    with pytest.raises(InputError, match=f"the base and every variant '{name}'") as caught:
+        judged_in(recipes, (alike,), ("rack",))
+    assert "{folder}" in str(caught.value.next_step)
+    assert judged_in((), (alike,), ("rack",)) == (), "the checkpoint on its own has one name"
+    for told in ("{folder}", "/models/{model}"):
+        assert judged_in(recipes, (replace(alike, model_name=told),), ("rack",))
+
+
 def test_each_server_is_a_runtime_around_that_of_its_formats(tmp_path: Path) -> None:
     settings = Settings.from_environment({"QUANTGATE_STORE": str(tmp_path)})
     tools = wire(settings, (GGUF, FOLDERS))

@@ -7,10 +7,12 @@ import pytest
 
 from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError, WorkerError
 from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.store import VARIANT_FILES, Store
 from quantgate.pipelines.process.calls import Progress
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.fakes import FakeRuntime
@@ -99,6 +101,22 @@ def test_a_running_server_is_asked_by_the_name_that_the_build_file_gives(site: S
         (site.folder / "answers.jsonl").unlink()
         with pytest.raises(ServiceError, match="does not serve nothing-such: it serves"):
             site.ask(site.server(url=url, engine="other", model_name="nothing-such"))
+
+
+def test_a_variant_is_asked_for_by_its_folder_in_the_store_and_not_by_the_one_of_its_files(
+    site: Site,
+) -> None:
+    path = Store(root=site.folder).variant("demo--Q8_0", digest_of("q8")) / VARIANT_FILES
+    path.mkdir(parents=True)
+    site.model = site.model.rename(path / "model.gguf")
+    site.loadable = replace(site.loadable, path=site.model)
+    engine = site.engine(engine="other", served_name=path.parent.name)
+    with fake_server(engine) as url:
+        site.ask(site.server(url=url, engine="other", model_name="{folder}"))
+        (site.folder / "answers.jsonl").unlink()
+        with pytest.raises(ServiceError, match=f"does not serve of-{path.parent.name}") as caught:
+            site.ask(site.server(url=url, engine="other", model_name="of-{folder}"))
+    assert str(site.model) in str(caught.value.next_step), "what has to be served there"
 
 
 def test_a_name_alone_is_not_guessed(site: Site) -> None:
