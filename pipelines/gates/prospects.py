@@ -11,10 +11,10 @@ from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairedStatistics
 from quantgate.pipelines.gates.slices import able_to_pass
-from quantgate.pipelines.gates.wording import limit, percent_bound
+from quantgate.pipelines.gates.wording import in_ways, limit, percent_bound
 from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
 from quantgate.pipelines.paired.pairing import pair_across_runtimes
-from quantgate.pipelines.paired.statistics import statistics
+from quantgate.pipelines.paired.statistics import counted_ways, statistics
 
 
 def obstacles(suite: Suite, policy: Policy, reference_runs: Sequence[Run]) -> tuple[str, ...]:
@@ -60,9 +60,11 @@ def _obstacle(scope: str, items: Sequence[PairedItem], limits: Limits) -> str | 
     groups = (
         f", {counted.clusters.effective_reliable:.3g} independent ones" if counted.clusters else ""
     )
+    wrong = in_ways(counted_ways([item.reference.grade for item in items]))
     more = f"{needed} more such {'item' if needed == 1 else 'items'}"
     return (
-        f"{scope}the base gets {counted.reliable} of {counted.items} items reliably right{groups}; "
+        f"{scope}the base gets {counted.reliable} of {counted.items} items reliably right{groups}"
+        f"{f' (wrong: {wrong})' if wrong else ''}; "
         f"without any break that bounds the break rate at {percent_bound(bound)}, and the limit is "
         f"{limit(limits)}: {more} would make passing possible"
     )

@@ -1,11 +1,12 @@
 """Reasons in plain sentences, with their numbers."""
 
+from collections.abc import Sequence
 from math import ceil, floor
 from statistics import fmean
 
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
-from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics
+from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics, WayCount
 
 
 def percent(share: float) -> str:
@@ -63,9 +64,13 @@ def broken(statistics: PairedStatistics) -> str:
 
 def broke_in(statistics: PairedStatistics, *, most: int = 3) -> str:
     """Say how items broke: `6 wrong value, 2 not JSON, 1 in other ways`; "" where no grade tells."""
-    shown = statistics.broke_ways[:most]
-    parts = [f"{way.count} {way.way}" for way in shown]
-    others = sum(way.count for way in statistics.broke_ways[most:])
+    return in_ways(statistics.broke_ways, most=most)
+
+
+def in_ways(ways: Sequence[WayCount], *, most: int = 3) -> str:
+    """Write the most frequent ways with their counts, and how many others there are."""
+    parts = [f"{way.count} {way.way}" for way in ways[:most]]
+    others = sum(way.count for way in ways[most:])
     return ", ".join([*parts, *([f"{others} in other ways"] if others else [])])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import fsum
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.run import Grade, GradedAnswer
 from quantgate.pipelines.domain.verdicts.verdict import (
     Clusters,
     Interval,
@@ -110,9 +110,14 @@ def _of_one_run(
 
 
 def broke_ways(items: Sequence[PairedItem]) -> tuple[WayCount, ...]:
-    """Count how items that broke are wrong, the most frequent way first; silent grades are left out."""
+    """Count how items that broke are wrong; see `counted_ways`."""
     broke = [item for item in items if item.stable and item.outcome is PairOutcome.BROKE]
-    ways = Counter([item.variant.grade.way for item in broke if item.variant.grade.way])
+    return counted_ways([item.variant.grade for item in broke])
+
+
+def counted_ways(grades: Sequence[Grade]) -> tuple[WayCount, ...]:
+    """Count how wrong grades are wrong, the most frequent way first; silent ones are left out."""
+    ways = Counter([grade.way for grade in grades if grade.way and not grade.correct])
     return tuple(WayCount(way=way, count=count) for way, count in ways.most_common())
 
 

@@ -27,6 +27,9 @@ _SERVER_ERROR = 500
 _READY_SECONDS = 5.0
 _LONGEST_MESSAGE = 400
 _LONGEST_NUMBER = 12
+_LOGIN = (401, 403)
+_AGAIN = "run the same command again when it answers: what was answered is kept"
+_SLOW = "let one answer take longer, or ask for fewer at once; what was answered is kept"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -133,7 +136,7 @@ class ServerClient:
         """
         response = self._ask("POST", path, body, what)
         if not response.is_success:
-            raise self._error(what, _said(response))
+            raise self._refusal(what, response)
         return response
 
     def _ask(
@@ -152,7 +155,7 @@ class ServerClient:
             waited += wait
             if attempt == patience.tries or waited > patience.total_seconds:
                 times = "once" if attempt == 1 else f"{attempt} times"
-                raise self._error(what, f"failed {times}, at last: {answer.problem}")
+                raise self._error(what, f"failed {times}, at last: {answer.problem}", _AGAIN)
             self._pause(wait)
         raise AssertionError("tries is at least 1")
 
@@ -168,7 +171,7 @@ class ServerClient:
         except TimeoutError as error:
             if died := self._died():
                 raise died from error
-            raise self._error(what, f"no whole reply within {seconds:g} s") from error
+            raise self._error(what, f"no whole reply within {seconds:g} s", _SLOW) from error
         except UnboundedError as error:
             raise self._error(what, str(error)) from error
         except httpx.HTTPError as error:
@@ -178,7 +181,7 @@ class ServerClient:
             return response
         if code in _MAY_PASS or code >= _SERVER_ERROR:
             return _Setback(problem=_said(response), wait_seconds=_retry_after(response))
-        raise self._error(what, _said(response))
+        raise self._refusal(what, response)
 
     def _growing(self, attempt: int) -> float:
         pause = self._patience.first_pause_seconds * 2.0 ** (attempt - 1)
@@ -190,8 +193,20 @@ class ServerClient:
         except ValueError as error:
             raise self._error(what, str(error)) from error
 
-    def _error(self, what: str, problem: str) -> ServiceError:
-        return ServiceError(f"{what}: {_short(redacted(problem))}", where=self._endpoint.url)
+    def _refusal(self, what: str, response: HttpReply) -> ServiceError:
+        if response.status in _LOGIN:
+            key = self._endpoint.api_key
+            step = "give it a key that may do this" if key else "name the variable with its key"
+            return self._error(what, _said(response), f"{step} (api_key_env)")
+        if response.status in _NO_SUCH_PATH:
+            return self._error(
+                what, _said(response), "look at its address, and whether it still has the model"
+            )
+        return self._error(what, _said(response))
+
+    def _error(self, what: str, problem: str, next_step: str | None = None) -> ServiceError:
+        told = f"{what}: {_short(redacted(problem))}"
+        return ServiceError(told, where=self._endpoint.url, next_step=next_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

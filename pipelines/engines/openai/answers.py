@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -132,8 +133,19 @@ class Completions:
         said = choice.said()
         if said is None and not choice.thought() and count > 1:
             raise broken(prompt, f"the reply holds no text, and {count} tokens")
-        stops = prompt.stop if self.dialect.leaves_stop_texts else ()
-        return text_before_stop(said or "", stops)
+        if (
+            choice.has_calls
+        ):  # put back here: not the text in which the server looked for stop texts
+            return said or ""
+        text = text_before_stop(said or "", prompt.stop)
+        behind = (said or "")[len(text) :]
+        if behind not in ("", *prompt.stop) and not self.dialect.leaves_stop_texts:
+            raise broken(
+                prompt,
+                f"the answer goes on after the stop text {_first_in(behind, prompt.stop)!r}: the server "
+                "takes no notice of `stop`",
+            )
+        return text
 
     def _require_prompt(self, prompt: Prompt, usage: Usage | None) -> None:
         """The server's count is the witness that it read the prompt as we did."""
@@ -141,6 +153,12 @@ class Completions:
         counted = usage.prompt_tokens if usage else None
         if counted is None and self.server.prompts == "ids":
             return
+        if counted is None:
+            raise broken(
+                prompt,
+                "the reply does not count the prompt's tokens (usage.prompt_tokens): nobody knows whether "
+                "the server read our prompt",
+            )
         if counted != sent:
             raise broken(
                 prompt,
@@ -168,6 +186,11 @@ class Completions:
         if prompt.stop and text_of is not None:
             ids = before_stop(ids, prompt.stop, text_of)[0]
         return ids
+
+
+def _first_in(text: str, stops: Sequence[str]) -> str:
+    """The stop text that a text begins with."""
+    return next(stop for stop in stops if stop and text.startswith(stop))
 
 
 def _count(prompt: Prompt, usage: Usage | None, ids: Ids | None, most: int) -> int:

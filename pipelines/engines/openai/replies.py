@@ -31,6 +31,11 @@ class Choice(BaseModel):
     reasoning: str | None = None
     finish_reason: str | None = None
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether the server took tool calls out of the text."""
+        return self.message is not None and bool(self.message.tool_calls)
+
     def said(self) -> str | None:
         """The answer as the model wrote it; None where the reply holds none.
 

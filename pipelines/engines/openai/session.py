@@ -167,7 +167,13 @@ def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
     reply = client.get("/v1/models", f"the models of {server.name}")
     rows = reply.get("data") if reply else None
     if not isinstance(rows, list):
-        raise ServiceError("GET /v1/models gives no list of models", where=f"server {server.name}")
+        raise ServiceError(
+            "GET /v1/models gives no list of models",
+            where=f"server {server.name}",
+            next_step=None
+            if server.command
+            else f"look whether {server.url}/v1 is the address of its OpenAI interface",
+        )
     listed = [row for row in rows if isinstance(row, dict)]
     return {str(row.get("id")): _text(row, "root") for row in listed}
 

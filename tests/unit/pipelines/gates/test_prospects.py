@@ -54,6 +54,17 @@ def test_one_item_less_cannot_pass_any_more_and_says_what_would_do() -> None:
     assert "limit is 10 %: 1 more such item would" in sentence
 
 
+def test_how_the_base_is_wrong_is_told_where_it_leaves_nothing_to_pass() -> None:
+    suite = suite_of([("all",)] * 40)
+    run = run_of(suite, ["no"] * 40)
+    answers = tuple(
+        replace(one, grade=replace(one.grade, way="runtime error" if number else "truncated"))
+        for number, one in enumerate(run.answers)
+    )
+    (sentence,) = obstacles(suite, POLICY, (replace(run, answers=answers),))
+    assert "gets 0 of 40 items reliably right (wrong: 39 runtime error, 1 truncated);" in sentence
+
+
 def test_items_that_the_repeats_disagree_on_do_not_count() -> None:
     assert found(31, unstable=2) == ()
     assert found(31, unstable=3) != ()

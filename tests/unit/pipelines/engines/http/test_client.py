@@ -1,3 +1,4 @@
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -81,6 +82,23 @@ def test_every_form_of_message_is_found(body: bytes, told: str) -> None:
 def test_a_model_that_is_not_there_is_a_refusal_and_no_missing_path() -> None:
     asked = Asked(Fault(status=404, body=b'{"error": {"message": "model x does not exist"}}'))
     assert "HTTP 404: model x does not exist" in asked.error()
+
+
+@pytest.mark.parametrize(
+    ("fault", "key", "step"),
+    [
+        (Fault(status=401), None, r"name the variable with its key \(api_key_env\)"),
+        (Fault(status=403), "sk-1", r"give it a key that may do this \(api_key_env\)"),
+        (Fault(status=404), None, "whether it still has the model"),
+        (Fault(status=503), None, "run the same command again when it answers"),
+        (Fault(seconds=0.5), None, "let one answer take longer"),
+    ],
+)
+def test_what_a_person_can_do_about_a_server_is_told(
+    fault: Fault, key: str | None, step: str
+) -> None:
+    asked = Asked(fault, key=key, timeout=0.2)
+    assert re.search(f"next: .*{step}", asked.error(Patience(tries=1)))
 
 
 def test_retry_after_is_waited_for_in_seconds_or_until_a_date() -> None:

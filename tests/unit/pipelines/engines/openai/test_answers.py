@@ -143,9 +143,18 @@ def test_a_stop_text_that_an_engine_leaves_in_an_answer_is_cut_there() -> None:
     stopped = replace(PROMPT, stop=("x", "ix"))
     said = reply(model="served@main")
     assert asking("transformers-serve", prompts="chat").answer(stopped, said).text == "s"
-    assert (
-        asking("other").answer(stopped, reply()).text == "six"
-    )  # OpenAI's interface leaves it out
+    assert asking("other").answer(stopped, reply()).text == "s", "and where a server is told to"
+
+
+def test_a_server_that_takes_no_notice_of_stop_texts_is_an_error() -> None:
+    stopped = replace(PROMPT, stop=("z", "i"))
+    with pytest.raises(ServiceError, match="goes on after the stop text 'i'") as caught:
+        asking("other").answer(stopped, reply())
+    assert caught.value.where == "item one"
+    calls = [{"function": {"name": "find", "arguments": "{}"}}]
+    called = reply(choices=[{"message": {"content": "", "tool_calls": calls}}])
+    told = asking("other", prompts="chat").answer(stopped, called)
+    assert told.text == '{"name": "find", "arguments": {}}', "the server never saw this text"
 
 
 def test_replies_may_call_a_model_otherwise_than_it_was_asked_for() -> None:
@@ -248,7 +257,7 @@ def test_a_prompt_sent_as_text_needs_the_count_as_a_witness() -> None:
     with pytest.raises(ServiceError, match="its length is unknown"):
         asking("my-server").answer(PROMPT, told)
     assert asking().answer(PROMPT, told | {"__verbose": {"tokens": [41, 2]}}).token_ids == (41,)
-    with pytest.raises(ServiceError, match="counts None"):
+    with pytest.raises(ServiceError, match="does not count the prompt's tokens"):
         asking("my-server", prompts="text").answer(PROMPT, told)
 
 
