@@ -205,8 +205,9 @@ class ServerClient:
         return self._error(what, _said(response))
 
     def _error(self, what: str, problem: str, next_step: str | None = None) -> ServiceError:
-        told = f"{what}: {_short(redacted(problem))}"
-        return ServiceError(told, where=self._endpoint.url, next_step=next_step)
+        return ServiceError(
+            f"{what}: {_short(redacted(problem))}", where=self._endpoint.url, next_step=next_step
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ _GROUP_MARKS = re.compile("['’_ \u00a0\u2009\u202f]")
 _NATIVE_DIGIT = re.compile(r"(?![0-9])\d")
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac ?\{ ?(\d{1,40}) ?\} ?\{ ?(\d{1,40}) ?\}")
+_SHORT_FRACTION = re.compile(r"\\[dt]?frac ?(\d) ?(\d)")
+"""TeX reads one digit each where no braces stand: `\\frac12`."""
 _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|operatorname) ?\{([^{}]{0,200})\}")
 _BOLD = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|`")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -31,6 +33,20 @@ _POWER_OF_TEN = re.compile(
     r"(?<=\d) ?(?:×|\\times|\\cdot|·|x|\*) ?10(?:\^|\*\*)\{?([-+]?\d{1,4})\}?"
 )
 _RAISED_POWER = re.compile(r"(?<=\d) ?[×x·] ?10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{1,5})")
+_BARE_POWER = re.compile(
+    r"(?<![\w.,^)])10(?:(?:\^|\*\*)\{?([-+]?\d{1,4})\}?|([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{1,5}))(?![\w^])"
+)
+_SIGN_WORD = re.compile(
+    r"((?:^|[.:=,;!?(]|\b(?:is|are|was|were|be|equals?|to|at|about|approximately|answer|ist|sind|beträgt))\s?)"
+    r"(?:minus|negative) (?=[$€£]?\d)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A sign in words, where nothing stands before it from which something could be taken away."""
+_DEGREES = re.compile(
+    r"(?<=\d) ?(?:degrees?|deg|grad|degrés?|grados?|gradi|graus?)"
+    r" (?:(c(?:elsius)?|centigrade)|f(?:ahrenheit)?)\b",
+    re.IGNORECASE,
+)
 _REPLACED = str.maketrans(
     {
         "−": "-",
@@ -56,11 +72,20 @@ def plain_digits(text: str) -> str:
     """
     text = _NATIVE_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.replace("{,}", ",").replace("\\,", "").replace("\\!", "").replace("\\ ", " ")
-    text = _LATEX_TEXT.sub(r"\1", _LATEX_FRACTION.sub(r" \1/\2 ", text))
+    text = _SHORT_FRACTION.sub(r" \1/\2 ", _LATEX_FRACTION.sub(r" \1/\2 ", text))
+    text = _LATEX_TEXT.sub(r"\1", text)
     text = text.replace("\\%", "%").replace("\\$", "$").translate(_REPLACED)
     text = _VULGAR.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0])}", text)
     text = _RAISED_POWER.sub(lambda match: f"e{match[1].translate(_SUPERSCRIPTS)}", text)
-    return _POWER_OF_TEN.sub(r"e\1", _BOLD.sub("", text.replace("⁄", "/")))
+    text = _POWER_OF_TEN.sub(r"e\1", _BOLD.sub("", text.replace("⁄", "/")))
+    text = _BARE_POWER.sub(_power_of_ten, text)
+    text = _DEGREES.sub(lambda match: "°C" if match[1] else "°F", text)
+    return _SIGN_WORD.sub(r"\1-", text)
+
+
+def _power_of_ten(match: re.Match[str]) -> str:
+    exponent = match[1] or match[2].translate(_SUPERSCRIPTS)
+    return f" 1e{exponent}"
 
 
 def readings(numeral: str, decimal: DecimalSign) -> tuple[Fraction, ...]:

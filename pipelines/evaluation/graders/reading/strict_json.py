@@ -6,6 +6,7 @@ infinity. A tool router need not agree with any of that, so here each is an answ
 
 import json
 import math
+import unicodedata
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
@@ -62,13 +63,15 @@ def parse_strictly(text: str) -> Parsed | Refused:
 
 
 def normalize(value: JsonValue) -> JsonValue:
-    """Return `value` with whole floats as integers and tuples as lists.
+    """Return `value` with whole floats as integers, tuples as lists and texts in Unicode NFC.
 
     After this, equal numbers have equal canonical JSON: 1, 1.0 and 1e0 are one number, as JSON
     itself makes no difference. Booleans stay apart from numbers.
     """
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
     if isinstance(value, list | tuple):
         return [normalize(element) for element in value]
     if isinstance(value, dict):

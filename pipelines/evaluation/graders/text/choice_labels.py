@@ -17,6 +17,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit)\s?\{([^{}]{0,200})\}")
 _QUOTES = re.compile('["“”„«»『』「」【】]|\\\\[()\\[\\]]|\\$')
+_SINGLE_QUOTED = re.compile(r"(?<!\w)['\u2018]([^\W_]{1,2})['\u2019](?!\w)")
 _NOTHING_MORE = re.compile(r"[\s.)\]*_`!。]{0,20}")
 
 
@@ -65,7 +66,8 @@ def _left_over(text: str, ways: Ways) -> list[re.Match[str]]:
 def _readable(text: str) -> str:
     r"""Drop what only sets a label apart: quotes, `\text{}`, width, unseen marks, runs of whitespace."""
     text = plain_letters(without_invisible(text))
-    text = _LATEX.sub(r"\1", _QUOTES.sub("", text))
+    text = _SINGLE_QUOTED.sub(r"\1", _QUOTES.sub("", text))
+    text = _LATEX.sub(r"\1", text)
     return _LINES.sub("\n", _SPACES.sub(" ", text)).strip()
 
 

@@ -78,7 +78,11 @@ def ways_to_name(labels: tuple[str, ...]) -> Ways:
         rf"(?:\b(?i:option|choice) |选项|選項|選択肢|(?:الخيار|الحرف|विकल्प|বিকল্প|ข้อ|보기) ){free}"
     )
     return Ways(
-        boxed=_compiled(rf"\\boxed ?\{{ ?\(? ?{any_case} ?\)? ?\}}"),
+        boxed=_compiled(
+            rf"\\boxed ?\{{ ?\(? ?{any_case} ?\)? ?\}}",
+            rf"(?i:<(?:final_?)?answer>)\s?[(\[*]{{0,3}}{any_case}"
+            r"(?:[)\]*]{0,3}|[)\].:*]{1,4}[^<\n]{0,200})\s?(?i:</(?:final_?)?answer>)",
+        ),
         declared=_compiled(
             *declared,
             *declared_in_other_languages(any_case, free),

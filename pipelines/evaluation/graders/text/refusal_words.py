@@ -37,7 +37,9 @@ _OTHERS = {
     "de": r"\b(?:ich|wir) (?:kann|können|darf|werde|möchte|will)[^.!?\n]{0,80}?\bnicht\b[^.!?\n]{0,40}?(?:helfen"
     r"|unterstützen|beantworten|weiterhelfen|bereitstellen|geben|erfüllen|nachkommen|dienen|behilflich)"
     r"|\bdabei kann ich (?:\w+ ){0,3}nicht\b|\b(?:kann|darf|werde) ich (?:\w+ ){0,4}(?:nicht|leider nicht)"
-    r" (?:helfen|beantworten|unterstützen|erfüllen)|\bkann ich (?:dir|ihnen) (?:leider )?(?:dabei )?nicht",
+    r" (?:helfen|beantworten|unterstützen|erfüllen)|\bkann ich (?:dir|ihnen) (?:leider )?(?:dabei )?nicht"
+    r"|\b(?:das|dies) (?:kann|darf|werde|möchte) ich (?:(?:leider|dir|ihnen|euch|so) ){0,3}nicht"
+    r" (?:tun|machen|sagen|verraten|erklären|schreiben|liefern|erstellen)\b",
     "fr": r"\bje (?:ne )?(?:peux|puis|saurais|vais|suis)(?: malheureusement)? pas (?:en mesure |autorisé )?"
     r"(?:de |d')?(?:vous |t'|te |y )?(?:aider|fournir|répondre|donner|assister|satisfaire|accéder|faire)"
     r"|\bje (?:dois|préfère) (?:décliner|refuser)|\bje refuse de\b",
@@ -75,6 +77,14 @@ _OTHERS = {
     "id": r"\btidak (?:bisa|dapat|boleh)(?: \w+){0,1} ?(?:membantu|memberikan|menjawab|memenuhi|menyediakan)",
     "sw": r"\bsi(?:wezi|taweza)\b(?: \w+){0,2}|\bhatuwezi\b",
     "sv": r"\bjag (?:kan|får|kommer)(?: \w+){0,3} inte (?:\w+ ){0,2}(?:hjälpa|svara|ge|bistå|tillhandahålla)",
+    "da nb": r"\b(?:jeg kan|kan jeg|jeg vil|vil jeg)(?: \w+){0,2} ikke (?:\w+ ){0,2}"
+    r"(?:hjelpe|hjælpe|svare|gi|give|bistå|oppfylle)",
+    "fi": r"\ben (?:voi|pysty|saa)(?: \w+){0,2} (?:auttaa|auttamaan|vastata|vastaamaan|antaa|tarjota)",
+    "hu": r"\bnem (?:tud(?:ok|om)|tudunk)(?: \w+){0,2} (?:segíteni|válaszolni|adni|megadni|teljesíteni)"
+    r"|\bnem segíthetek",
+    "ro": r"\bnu (?:te |vă |îți )?(?:pot|putem)(?: \w+){0,1} (?:ajuta|răspunde|oferi|furniza|da|îndeplini)",
+    "cs": r"\bne(?:mohu|můžu|můžeme|smím)(?: \w+){0,2} (?:pomoci|pomoct|odpovědět|poskytnout|vyhovět)",
+    "el": r"\bδεν (?:μπορώ|μπορούμε|είμαι σε θέση)(?: \w+){0,3} (?:βοηθήσ|απαντήσ|παρέχ|παράσχ|δώσ)",
 }
 REFUSES = re.compile("|".join((_ENGLISH, *_OTHERS.values())), re.IGNORECASE)
 """An act of refusing."""

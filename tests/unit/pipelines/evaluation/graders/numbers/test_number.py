@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from quantgate.pipelines.domain.values import JsonValue
 from tests.support.grading.items import expecting, pure_grader
 
 NUMBER = pure_grader("number")
@@ -249,3 +250,23 @@ def test_no_answer_raises_or_takes_long(text: str) -> None:
 
     assert not NUMBER.grade(text, expecting(18)).correct
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "wrong"),
+    [
+        (-5, "The temperature is minus 5.", "The temperature is 5."),
+        (5, "10 minus 5 leaves 5", "It is minus 5"),
+        (1000, "That is 10^3.", "That is 10^4."),
+        (0.001, "about 10⁻³", "about 10³"),
+        (0.5, r"\boxed{\dfrac12}", r"\boxed{\frac13}"),
+        ("20 °C", "20 degrees Celsius", "20 degrees Fahrenheit"),
+        ("68 °F", "20 Grad Celsius", "68 Grad Celsius"),
+    ],
+)
+def test_signs_powers_and_degrees_are_read_as_they_are_written(
+    expected: JsonValue, right: str, wrong: str
+) -> None:
+    grader, item = pure_grader("number"), expecting(expected)
+    assert grader.grade(right, item).correct
+    assert not grader.grade(wrong, item).correct

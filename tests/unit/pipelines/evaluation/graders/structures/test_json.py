@@ -325,3 +325,11 @@ def _greatest(weights: list[list[int]]) -> int:
         sum(int(row[column]) for row, column in zip(wide, chosen, strict=True))
         for chosen in itertools.permutations(range(len(wide[0])), len(wide))
     )
+
+
+def test_texts_are_compared_composed_also_where_they_were_escaped() -> None:
+    escaped = '{"name": "Rene\\u0301"}'
+    assert pure_grader("json").grade(escaped, expecting({"name": "René"})).correct
+    call = '{"name": "find", "arguments": {"name": "Rene\\u0301"}}'
+    accepted = {"name": "find", "arguments": {"name": "René"}}
+    assert pure_grader("tool_call").grade(call, expecting(accepted)).correct

@@ -119,3 +119,21 @@ def test_expectations_outside_the_choices_are_named() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "(" * 100_000, "answer " * 20_000, "A or " * 20_000])
 def test_no_answer_raises_or_takes_long(text: str) -> None:
     assert not CHOICE.grade(text, expecting("B")).correct
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<answer>B</answer>",
+        "A is tempting. <answer>\n(B)\n</answer>",
+        "<answer>B. Paris</answer>",
+        "'B'",
+    ],
+)
+def test_a_choice_between_tags_or_single_quotes_is_read(text: str) -> None:
+    assert pure_grader("choice").grade(text, expecting("B")).correct
+
+
+@pytest.mark.parametrize("text", ["<answer>A or B</answer>", "<answer>Beta</answer>", "B's own"])
+def test_tags_and_quotes_make_no_choice_of_what_is_none(text: str) -> None:
+    assert not pure_grader("choice").grade(text, expecting("B")).correct
