@@ -331,5 +331,5 @@ def test_texts_are_compared_composed_also_where_they_were_escaped() -> None:
     escaped = '{"name": "Rene\\u0301"}'
     assert pure_grader("json").grade(escaped, expecting({"name": "René"})).correct
     call = '{"name": "find", "arguments": {"name": "Rene\\u0301"}}'
-    accepted = {"name": "find", "arguments": {"name": "René"}}
+    accepted: JsonObject = {"name": "find", "arguments": {"name": "René"}}
     assert pure_grader("tool_call").grade(call, expecting(accepted)).correct
