@@ -24,7 +24,7 @@ class VariantRow:
     a break. `broke_ways` says how items of the whole suite broke.
     Bits are those of the quantized weights, and of all weights of the file.
     `speed_ratio` and `memory_ratio` are the variant's share of the base's generated tokens a second and peak
-    memory, None where it was not timed.
+    memory, None where it was not timed; `speed_rounds` are the least and the greatest of all rounds.
     `reason` is the worst slice's where slices failed, with the names of all others that did; else the first
     of the verdict's reasons, or the first line of the error.
     """
@@ -48,6 +48,7 @@ class VariantRow:
     broke_ways: str = ""
     speed_ratio: float | None = None
     memory_ratio: float | None = None
+    speed_rounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +165,18 @@ def _row(report: VariantReport) -> VariantRow:
         broke_ways=broke_in(counted) if counted else "",
         speed_ratio=_ratio(report, "generated_tokens_per_second"),
         memory_ratio=_ratio(report, "peak_memory_bytes"),
+        speed_rounds=_speed_rounds(report),
     )
 
 
 def _ratio(report: VariantReport, name: str) -> float | None:
     figure = report.speed.figure(name) if report.speed else None
     return figure.ratio.median if figure else None
+
+
+def _speed_rounds(report: VariantReport) -> tuple[float, float] | None:
+    figure = report.speed.figure("generated_tokens_per_second") if report.speed else None
+    return (figure.ratio.low, figure.ratio.high) if figure else None
 
 
 def _cell(worst: SliceVerdict) -> str:

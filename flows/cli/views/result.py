@@ -103,10 +103,16 @@ def _columns(rows: Sequence[VariantRow]) -> tuple[Column, ...]:
 def _speed_columns(rows: Sequence[VariantRow]) -> Iterator[Column]:
     """Yield what was timed, as shares of the base's, where anything was."""
     if any(row.speed_ratio is not None for row in rows):
-        yield _column("speed", rows, lambda row: _times(row.speed_ratio), importance=5, right=True)
+        yield _column("speed", rows, _speed, importance=5, right=True)
         yield _column(
             "memory", rows, lambda row: _times(row.memory_ratio), importance=6, right=True
         )
+
+
+def _speed(row: VariantRow) -> str:
+    """The middle round's share, with the least and the greatest where they are others."""
+    least, most = (f"{share:.2f}" for share in row.speed_rounds or (0.0, 0.0))
+    return f"{_times(row.speed_ratio)}{f' ({least}–{most})' if least != most else ''}"
 
 
 def _times(share: float | None) -> str:

@@ -127,9 +127,11 @@ def _speed_of(chosen: VariantReport) -> str:
     if generated is None:
         return ""
     held = f", in {ratio(memory.ratio.median)} of its memory" if memory else ""
+    least, most = ratio(generated.ratio.low), ratio(generated.ratio.high)
+    rounds = f" ({least} to {most}, by round)" if least != most else ""
     return (
         f"it generates {speed_figure(generated).partition(' ')[0]} tokens a second,"
-        f" {ratio(generated.ratio.median)} of what the base does{held}"
+        f" {ratio(generated.ratio.median)} of what the base does{rounds}{held}"
     )
 
 

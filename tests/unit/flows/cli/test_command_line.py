@@ -1,13 +1,17 @@
+import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.results.unit_error import UnitError
 from quantgate.flows.cli.main import main
+from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain import errors
 from quantgate.pipelines.domain.errors import InputError, QuantgateError
@@ -153,3 +157,16 @@ def test_every_command_takes_a_store_but_those_that_open_none() -> None:
         one.name for one in commands(main) if "store" not in [option.name for option in one.params]
     ]
     assert without == ["recipes", "demo", "completion", "key", "schema"]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "cell"),
+    [((0.25, 10.85), "3.49× (0.25–10.85)"), ((3.49, 3.49), "3.49×"), (None, "3.49×")],
+)
+def test_a_speed_is_shown_with_the_spread_of_its_rounds(
+    rounds: tuple[float, float] | None, cell: str
+) -> None:
+    written = io.StringIO()
+    timed = replace(row("pass", "1"), speed_ratio=3.49, speed_rounds=rounds)
+    show_result(result(timed), Console(file=written, width=200))
+    assert f" {cell} " in written.getvalue()

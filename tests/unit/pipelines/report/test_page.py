@@ -469,8 +469,8 @@ def test_what_was_timed_stands_beside_the_size_in_the_decision_and_with_its_spre
     html = render_page(replace(report, variants=timed))
     assert "40.0 MB resident at most" in html
     assert (
-        "it generates 20.0 tokens a second, 2.00 of what the base does, in 0.50 of its memory"
-        in html
+        "it generates 20.0 tokens a second, 2.00 of what the base does (1.90 to 2.10, by round), in 0.50"
+        " of its memory" in html
     )
     assert "2.00 of its base's, 1.90 to 2.10" in html
     assert "resident at most" not in render_page(report)
