@@ -92,7 +92,7 @@ def half_written(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     while True:
         path = folder / f"{HALF_WRITTEN}{uuid.uuid4().hex}"
         try:
-            with written_at(folder), path.open("xb") as file:
+            with written_at(folder, beside=path), path.open("xb") as file:
                 with suppress(OSError):  # there are file systems without locks
                     fcntl.flock(file, fcntl.LOCK_EX)
                 if os.fstat(file.fileno()).st_nlink:  # else it was cleared before it was locked

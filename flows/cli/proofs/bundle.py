@@ -75,7 +75,7 @@ def _bundled(
         try:
             return version, write_bundle(build, planned, version, file, variables)
         except OSError as error:
-            step = "free some space there, or name a file elsewhere: --to FILE"
+            step = "have its owner let you write there, or name a file elsewhere: --to FILE"
             raise disk_trouble(error, file.parent, next_step=step) or error from error
 
 

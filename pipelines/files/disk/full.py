@@ -29,11 +29,16 @@ def free_bytes(folder: Path) -> int:
 
 
 @contextmanager
-def written_at(path: Path) -> Iterator[None]:
-    """Let an error of the disk that names no file name this one: what fails in a write names none."""
+def written_at(path: Path, beside: Path | None = None) -> Iterator[None]:
+    """Let an error of the disk that names no file name this one: what fails in a write names none.
+
+    So does one that names `beside`, which nobody knows and is gone by then.
+    """
     try:
         yield
     except OSError as error:
+        if beside is not None and error.filename == str(beside):
+            error.filename = str(path)
         if error.filename is None and error.errno in _OF_A_WRITE:
             error.filename = str(path)
         raise

@@ -16,13 +16,12 @@ def disk_trouble(
 ) -> ToolchainError | None:
     """Return what to raise instead where a disk or its permissions are behind an error, else None.
 
-    The error's own file tells where; `folder` is said where it names none. `next_step` is for
-    a folder that is not the store's.
+    The error's own file tells where; `folder` is said where it names none. `next_step` is
+    for a folder that may not be used and is not the store's.
     """
     error = as_system_error(error) or error
     where = folder_of(error) or folder
     if full := full_disk(error, where):
-        full.next_step = next_step or full.next_step
         return full
     if error.errno not in _REFUSED:
         return None

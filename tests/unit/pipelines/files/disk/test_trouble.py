@@ -16,6 +16,7 @@ from quantgate.flows.cli.main import main
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.files.disk.full import full_disk, written_at
 from quantgate.pipelines.files.disk.trouble import disk_trouble, require_writable
+from quantgate.pipelines.files.records import write_text
 
 NOBODY = 65534
 
@@ -78,6 +79,13 @@ def test_what_cannot_be_written_is_named_though_the_system_names_nothing(tmp_pat
     sent = OSError(errno.ENOSPC, "No space left on device", "/store/a")
     sent.filename2 = str(tmp_path / "b")
     assert where_full(sent) == str(tmp_path)
+
+
+def test_a_file_that_was_never_whole_is_not_named(ordinary_user: Path) -> None:
+    ordinary_user.chmod(0o555)
+    with pytest.raises(PermissionError) as caught:
+        write_text(ordinary_user / "page.html", "a page")
+    assert caught.value.filename == str(ordinary_user)
 
 
 def where_full(error: BaseException) -> str | None:
