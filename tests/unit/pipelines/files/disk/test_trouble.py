@@ -82,10 +82,10 @@ def test_what_cannot_be_written_is_named_though_the_system_names_nothing(tmp_pat
 
 
 def test_a_file_that_was_never_whole_is_not_named(ordinary_user: Path) -> None:
-    ordinary_user.chmod(0o555)
+    (ordinary_user / "pages").mkdir(mode=0o555)
     with pytest.raises(PermissionError) as caught:
-        write_text(ordinary_user / "page.html", "a page")
-    assert caught.value.filename == str(ordinary_user)
+        write_text(ordinary_user / "pages" / "page.html", "a page")
+    assert caught.value.filename == str(ordinary_user / "pages")
 
 
 def where_full(error: BaseException) -> str | None:
