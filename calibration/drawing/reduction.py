@@ -14,7 +14,7 @@ from quantgate.calibration.sources.local import LocalSource
 from quantgate.calibration.sources.rows import STANDARD_COLUMNS
 from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.specs.loading import did_you_mean, listed_columns
 
 _SLICE_BYTES = 32 << 20
 _SHOWN_PROBLEMS = 20
@@ -106,7 +106,7 @@ def _refuse_useless(
     results: Sequence[PartResult], source: LocalSource, rows: int, empty: int
 ) -> None:
     columns = list(next((r.scanned.columns for r in results if r.scanned.columns), ()))
-    listed = ", ".join(columns) or "none"
+    listed = listed_columns(columns)
     missed = [set(result.scanned.unseen) for result in results if result.scanned.rows]
     unseen = set[str]().union(*missed[:1]).intersection(*missed)
     if unseen:
@@ -126,7 +126,9 @@ def _refuse_useless(
         raise InputError(
             f"this source has no rows with content{columns_there}",
             where=str(source.path),
-            next_step=f"map its columns in `fields`; {', '.join(hints)}" if hints else None,
+            next_step=f"map its columns in `fields`; {', '.join(hints)}"
+            if hints
+            else "say which column has the text, in `fields`; or take the source out of the spec",
         )
 
 

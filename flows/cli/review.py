@@ -25,6 +25,7 @@ from quantgate.pipelines.domain.errors import InputError, InterruptionError, Qua
 from quantgate.pipelines.domain.suites.adjudication import Adjudication
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
+from quantgate.pipelines.files.reading import holds_file
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.label_sheet import label_sheet, sheet_lines
@@ -248,7 +249,7 @@ def _write_sheet(opened: OpenedBuild, file: Path, take: int) -> int:
 
 
 def _import(plan: BuildPlan, file: Path) -> int:
-    if not file.is_file():
+    if not holds_file(file):
         raise InputError(
             "there is no such file",
             where=str(file),

@@ -5,7 +5,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
-from quantgate.pipelines.files.reading import decoded, read_bytes
+from quantgate.pipelines.files.reading import decoded, holds_file, read_bytes
 
 _LARGEST_FILE_BYTES = 512 << 20
 """Vocabularies have tens of megabytes."""
@@ -19,7 +19,7 @@ def read_json_object(path: Path) -> JsonObject:
     Raises:
         CheckpointError: where it is not a JSON object.
     """
-    if not path.is_file():
+    if not is_given(path):
         return {}
     text = _text(path)
     if text.startswith(_MARK):
@@ -39,6 +39,18 @@ def read_json_object(path: Path) -> JsonObject:
             "does not hold a JSON object (curly brackets)", where=str(path), next_step=_AGAIN
         )
     return value
+
+
+def is_given(path: Path) -> bool:
+    """Whether a checkpoint has this file.
+
+    Raises:
+        CheckpointError: what has its name is no file.
+    """
+    try:
+        return holds_file(path)
+    except InputError as error:
+        raise CheckpointError(error.what, where=error.where, next_step=error.next_step) from error
 
 
 def read_text(path: Path) -> str:

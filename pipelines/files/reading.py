@@ -52,6 +52,19 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def holds_file(path: Path) -> bool:
+    """Whether a regular file has this name, and False where nothing has.
+
+    Raises:
+        InputError: something else has it (a folder, a pipe, a link that leads nowhere); whoever put it there
+            would miss it.
+    """
+    if not os.path.lexists(path):
+        return False
+    refuse_other_than_file(path)
+    return True
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path leads to a folder; one that the system cannot take, as it is too long, leads nowhere."""
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.json_files import is_given
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
 from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
@@ -56,7 +57,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         CheckpointError: where the index names a shard that is not there, or names none.
     """
-    if (folder / INDEX_FILE).is_file():
+    if is_given(folder / INDEX_FILE):
         shards = sorted(set(_weight_map(folder).values()))
         for shard in shards:
             if Path(shard).name != shard or not (folder / shard).is_file():
@@ -65,7 +66,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
                 )
         return tuple(folder / shard for shard in shards)
     single = folder / SINGLE_FILE
-    return (single,) if single.is_file() else ()
+    return (single,) if is_given(single) else ()
 
 
 def read_tensors(folder: Path) -> tuple[StoredTensor, ...]:
@@ -75,7 +76,7 @@ def read_tensors(folder: Path) -> tuple[StoredTensor, ...]:
         CheckpointError: where a file is truncated or damaged, or the shards are not what the index says.
     """
     tensors = [tensor for file in weight_files(folder) for tensor in read_header(file)]
-    if (folder / INDEX_FILE).is_file():
+    if is_given(folder / INDEX_FILE):
         _compare_with_index(folder, tensors)
     return tuple(sorted(tensors, key=lambda tensor: tensor.name))
 

@@ -14,6 +14,9 @@ from quantgate.pipelines.files.reading import numbered_lines
 from quantgate.pipelines.files.validation_wording import place, sentence
 from quantgate.pipelines.specs.yaml_text import line_of, read_yaml, refused
 
+_NAMED = 60
+"""Characters of a column's name that a sentence shows."""
+
 
 class Spec(BaseModel):
     """Base of everything a person writes: frozen, unknown keys refused, a JSON schema for editors.
@@ -92,6 +95,13 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
     """Return ` (did you mean 'x'?)`, or nothing where no known word is near."""
     near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def listed_columns(names: Sequence[str]) -> str:
+    """Return names of columns for a sentence; where the first line is a row, they are whole texts."""
+    return (
+        ", ".join(name if len(name) <= _NAMED else f"{name[:_NAMED]}…" for name in names) or "none"
+    )
 
 
 def validation_sentences(error: ValidationError, document: object) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
 from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.reading import holds_file
 from quantgate.pipelines.files.records import to_json, write_text
 from quantgate.pipelines.specs.loading import Spec, load_json_lines
 
@@ -53,7 +54,7 @@ def load_adjudications(file: Path) -> tuple[Adjudication, ...]:
     Raises:
         InputError: with every problem and its line.
     """
-    if not file.exists():
+    if not holds_file(file):
         return ()
     return tuple(row.adjudication() for row in load_json_lines(file, AdjudicationSpec))
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
 from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.reading import holds_file
 from quantgate.pipelines.specs.loading import Spec, load_json_lines
 
 
@@ -52,7 +53,7 @@ def load_anchor(file: Path) -> tuple[AnchorLabel, ...]:
     Raises:
         InputError: where it is missing, or with every problem and its line.
     """
-    if not file.is_file():
+    if not holds_file(file):
         raise InputError(
             "the anchor file of a judge model is missing",
             where=str(file),

@@ -10,6 +10,7 @@ from quantgate.pipelines.domain.registrable import slice_problems
 from quantgate.pipelines.domain.suites.anchor import AnchorLabel
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Item, SliceSpec, Suite
 from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.files.reading import holds_file
 from quantgate.pipelines.hub.table_source import ReadTable
 from quantgate.pipelines.specs.loading import did_you_mean, load_yaml
 from quantgate.pipelines.suites.adjudications import ADJUDICATIONS_FILE, load_adjudications
@@ -67,7 +68,7 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
         ToolchainError, ServiceError, WorkerError: where a table cannot be read.
     """
     path = folder / SUITE_FILE
-    if not path.is_file():
+    if not holds_file(path):
         raise _no_suite(folder)
     spec = load_yaml(path, SuiteSpec)
     placed, problems = read_items(spec.items, folder, read_table)
@@ -97,9 +98,7 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
 
 
 def _no_suite(folder: Path) -> InputError:
-    if (folder / SUITE_FILE).exists():
-        what = f"its {SUITE_FILE} is no file"
-    elif folder.is_dir():
+    if folder.is_dir():
         what = f"no {SUITE_FILE} in this folder"
     else:
         what = "is a file, not a folder" if folder.exists() else "there is no such folder"

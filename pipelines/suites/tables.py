@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.files.csv_rows import csv_rows
 from quantgate.pipelines.files.json_text import JsonTextError, parse_json
-from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.files.reading import holds_file, numbered_lines
 from quantgate.pipelines.hub.table_source import ReadTable, TableSource
 from quantgate.pipelines.specs.loading import did_you_mean, not_json
 from quantgate.pipelines.suites.sources import FieldsFile, ItemsFile
@@ -70,7 +70,7 @@ def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> 
 
 def _through_a_child(source: ItemsFile, path: Path | None, read_table: ReadTable | None) -> Path:
     where = source.hub or str(path)
-    if path is not None and not path.is_file():
+    if path is not None and not holds_file(path):
         raise InputError(
             "there is no such file",
             where=where,

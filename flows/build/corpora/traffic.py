@@ -26,6 +26,7 @@ from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.reading import holds_file
 from quantgate.pipelines.language.identify import languages_of
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.registry.traces import PREFIX
@@ -78,7 +79,7 @@ def traffic_file(source: str, settings: Settings) -> Path:
     if experiment is not None:
         return export_traces(experiment, settings)
     path = Path(source)
-    if not path.is_file():
+    if not holds_file(path):
         raise InputError(
             "there is no such traffic file",
             where=source,

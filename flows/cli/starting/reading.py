@@ -21,7 +21,7 @@ from quantgate.pipelines.authoring.starting.rows import (
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.files.reading import at_home
+from quantgate.pipelines.files.reading import at_home, holds_file
 from quantgate.pipelines.hub.table_source import TableSource
 from quantgate.pipelines.specs.chat_messages import (
     BrokenRowError,
@@ -64,7 +64,7 @@ def read_start(
             where=source,
             next_step="name a .csv, .jsonl or .parquet file, or mlflow:EXPERIMENT",
         )
-    if not path.is_file():
+    if not holds_file(path):
         raise InputError("there is no such file", where=source, next_step="check how it is spelled")
     if kind == "parquet":
         path, kind = table_reader(settings)(TableSource(path=path)), "jsonl"

@@ -9,6 +9,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+from quantgate.pipelines.specs.loading import listed_columns
 
 _QUESTIONS = ("question", "prompt", "input", "instruction", "query", "request", "user", "text")
 _ANSWERS = (
@@ -88,13 +89,13 @@ def columns_of(names: Sequence[str], *, question: str | None, answer: str | None
     for name in (question, answer):
         if name is not None and name not in names:
             raise InputError(
-                f"there is no column '{name}'; there are {', '.join(names)}",
+                f"there is no column '{name}'; there are {listed_columns(names)}",
                 next_step="name one of these columns",
             )
     asked = question or _first(names, _QUESTIONS)
     if not asked:
         raise InputError(
-            f"no column is called like a question; there are {', '.join(names) or 'none'}",
+            f"no column is called like a question; there are {listed_columns(names)}",
             next_step="say which one it is: --question COLUMN, and --answer COLUMN",
         )
     rest = [name for name in names if name != asked]

@@ -10,7 +10,7 @@ from quantgate.pipelines.evaluation.logs.lines import json_document, json_lines
 from quantgate.pipelines.evaluation.logs.lm_eval import is_lm_eval, read_lm_eval, sample_files
 from quantgate.pipelines.evaluation.logs.plain import read_plain
 from quantgate.pipelines.evaluation.logs.promptfoo import is_promptfoo, read_promptfoo
-from quantgate.pipelines.files.reading import read_text
+from quantgate.pipelines.files.reading import holds_file, read_text
 
 _LARGEST_LOG_BYTES = 1 << 30
 
@@ -37,7 +37,7 @@ def read_log(path: Path) -> LoggedRun:
                 "is no finished run, and holds no samples_*.jsonl", where=str(file), next_step=_READ
             )
         return logged_run(read_lm_eval(files, file))
-    if not file.is_file():
+    if not holds_file(file):
         raise InputError("there is no such file", where=str(file), next_step=_READ)
     if file.suffix == ".eval":
         return logged_run(read_inspect(file))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
-from quantgate.pipelines.files.json_files import read_json_object, read_text
+from quantgate.pipelines.files.json_files import is_given, read_json_object, read_text
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 TEMPLATES_FOLDER = "additional_chat_templates"
@@ -83,7 +83,7 @@ def template_notes(folder: Path) -> tuple[str, ...]:
 
 def _in_files(folder: Path) -> dict[str, str]:
     default = folder / CHAT_TEMPLATE_FILE
-    named = {DEFAULT: read_text(default)} if default.is_file() else {}
+    named = {DEFAULT: read_text(default)} if is_given(default) else {}
     others = sorted((folder / TEMPLATES_FOLDER).glob("*.jinja"))
     return named | {path.name.removesuffix(".jinja"): read_text(path) for path in others}
 

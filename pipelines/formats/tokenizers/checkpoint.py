@@ -63,6 +63,7 @@ def _from_file(path: Path) -> Tokenizer:
         # It raises bare Exception, and where it panics a class that is none.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        read_json_object(path)  # what is wrong with the text is told as of any other file
         raise CheckpointError(
             f"the tokenizer cannot be read ({error})",
             where=str(path),

@@ -55,6 +55,13 @@ def test_a_column_of_answers_is_refused_where_rows_are_conversations(tmp_path: P
     assert "--answer would be passed over" in result.output
 
 
+def test_a_table_without_a_first_line_of_names_is_shown_in_short(tmp_path: Path) -> None:
+    file = table(tmp_path / "q.csv", [("x" * 5000, "y"), ("a", "b")])
+    result = run(tmp_path, "init", str(tmp_path / "mine"), "--from", str(file))
+    assert result.exit_code == 2
+    assert f"there are {'x' * 60}…, y" in result.output
+
+
 def test_a_table_of_forty_questions_becomes_a_suite_that_can_be_judged_on(
     questions: Path, tmp_path: Path
 ) -> None:

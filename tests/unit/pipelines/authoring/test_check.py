@@ -290,14 +290,12 @@ def test_the_command_prints_lines_or_json_and_its_exit_code_says_whether_all_is_
         ("nowhere", "there is no such folder"),
         ("notes.txt", "is a file, not a folder"),
         ("notes.txt/suite", "there is no such folder"),
-        ("inside", "its suite.yaml is no file"),
     ],
 )
 def test_what_is_no_suite_is_one_problem_with_what_to_do_next(
     tmp_path: Path, name: str, sentence: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "inside" / "suite.yaml").mkdir(parents=True)
     (tmp_path / "notes.txt").write_text("notes")
     result = run(str(tmp_path / name))
     assert result.exit_code == 2

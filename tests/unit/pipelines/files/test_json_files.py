@@ -7,6 +7,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.files.json_files import read_json_object, read_text
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 
 TEXT = '{"model_type": "llama", "name": "värde"}'
 
@@ -46,3 +47,12 @@ def test_a_chat_template_keeps_its_mark_as_other_readers_do(tmp_path: Path) -> N
     file = tmp_path / "chat_template.jinja"
     file.write_bytes(codecs.BOM_UTF8 + b"{{ x }}\r\n")
     assert read_text(file) == "\ufeff{{ x }}\n"
+
+
+def test_a_tokenizer_is_told_as_any_other_file(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(CheckpointError, match="is UTF-16 text"):
+        read_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(TEXT)
+    with pytest.raises(CheckpointError, match="the tokenizer cannot be read"):
+        read_tokenizer(tmp_path)
