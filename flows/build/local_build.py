@@ -16,6 +16,7 @@ from quantgate.pipelines.audit.bench.computing import MemoryBounds
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.base_divergence import DivergenceCause
+from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
@@ -53,6 +54,7 @@ class LocalBuild:
     experience: Once[Experience] = field(default_factory=Once, init=False, repr=False)
     _opened: Once[Variant] = field(default_factory=Once, init=False, repr=False)
     _runs: Once[Run] = field(default_factory=Once, init=False, repr=False)
+    _held: Once[HeldAtOnce] = field(default_factory=Once, init=False, repr=False)
 
     @cached_property
     def chat(self) -> ChatFormat:
@@ -91,6 +93,19 @@ class LocalBuild:
             observation_runner=observation_runner,
             loops=loops,
         )
+
+    def held_at_once(self, runtime: str) -> HeldAtOnce:
+        """Return what a runtime holds at most while it answers the suite."""
+
+        def most() -> HeldAtOnce:
+            engine, weights = self.tools.runtimes[runtime], self.plan.checkpoint.parameter_count
+            schedule = engine.schedule(self.settings.threads)
+            return max(
+                (engine.held_at_once(asked, schedule, weights) for asked in self.suite_runs.asked),
+                key=lambda held: held.tokens,
+            )
+
+        return self._held(runtime, most)
 
     @cached_property
     def bench(self) -> AuditBench:

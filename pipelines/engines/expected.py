@@ -10,6 +10,7 @@ from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     CompressedTensorsOptions,
+    Format,
     GgufOptions,
     Recipe,
 )
@@ -24,6 +25,7 @@ from quantgate.pipelines.engines.llamacpp.types.expected import (
     scratch_bits,
 )
 from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
+from quantgate.pipelines.formats.gguf.repacked import is_repacked
 from quantgate.pipelines.formats.packed.facts import PACKED_TYPE
 
 
@@ -88,6 +90,22 @@ def expected_size(checkpoint: Checkpoint, recipe: Recipe) -> ExpectedSize:
             size_bytes=options.weights_bytes,
         )
     return ExpectedSize.of(expected_tensors(checkpoint, recipe))
+
+
+@once_per_checkpoint
+def copied_bytes(checkpoint: Checkpoint, recipe: Recipe | None) -> int:
+    """Return what of a GGUF llama.cpp copies into a layout of its own: the file's pages are not read again.
+
+    Embeddings are counted with the matrices. Of what others made only its main type is known here, which is
+    taken for all of it. Other formats and the base, in 16 bits, are computed with as they are.
+    """
+    if recipe is None or recipe.format is not Format.GGUF:
+        return 0
+    options = recipe.options
+    if isinstance(options, ForeignOptions):
+        return options.weights_bytes if is_repacked(options.main_type) else 0
+    tensors = expected_tensors(checkpoint, recipe)
+    return ExpectedSize.of([each for each in tensors if is_repacked(each.type)]).size_bytes
 
 
 def mix_sizes(checkpoint: Checkpoint, recipe: Recipe) -> MixSizes:

@@ -18,11 +18,13 @@ from quantgate.pipelines.domain.recipe import (
     CompressedTensorsOptions,
     Format,
     GgufOptions,
+    KvCacheType,
     Recipe,
 )
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
-from quantgate.pipelines.engines.expected import expected_size
+from quantgate.pipelines.engines.expected import copied_bytes, expected_size
+from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce
 from quantgate.pipelines.formats.configuration.cache_layers import cache_layers
 from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
 
@@ -36,13 +38,8 @@ _TOKEN_BYTES = 1_200
 """What a token of the vocabulary takes where a tokenizer is loaded: its text, its merge, tables of both."""
 _LOGITS_BYTES = 4 * (64 << 20)
 """Logits of the positions that are compared at once, their softmax, the other's, and what is between them."""
-_CACHE_TOKENS = 32_768
-"""How many tokens llama.cpp's slots hold together (`engines/llamacpp/layout.py`)."""
-_SLOTS, _SLOT_STEP = 64, 256
-_TWO_ENGINES = range(50_000_001, 150_000_001)
-"""With so many weights two of its engines answer at once, each with slots of its own (likewise)."""
-_SEQUENCES = 32
-"""How many answers transformers decodes at once."""
+CACHE_BITS: dict[KvCacheType, float] = {"f16": 16.0, "q8_0": 8.5, "q4_0": 4.5}
+"""Bits of a number in llama.cpp's cache of keys and values, scales of blocks included."""
 _CALIBRATION_LENGTH_TOKENS = 2_048
 _COMPUTING = 160 * _MB
 """Activations of a passage of 512 tokens."""
@@ -216,21 +213,25 @@ def computing_memory(checkpoint: Checkpoint, dtype: ComputeDtype) -> MemoryNeed:
 
 
 def answer_memory(
-    checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: bool, longest_tokens: int
+    checkpoint: Checkpoint, recipe: Recipe | None, held: HeldAtOnce, *, in_llamacpp: bool
 ) -> MemoryNeed:
     """Return what answering takes: a variant, or the base where there is no recipe.
 
-    `longest_tokens` is the longest prompt with its answer.
+    `held` is what the runtime holds at once (`Runtime.held_at_once`).
     """
     sizes = sizes_of(checkpoint)
     if in_llamacpp:
-        slot = -(-longest_tokens // _SLOT_STEP) * _SLOT_STEP
-        kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached_in_llamacpp
-        engines = 2 if sizes.weights in _TWO_ENGINES else 1
-        held = _LIBRARIES["llamacpp"] + engines * (kept + _batch_bytes(sizes))
-        return MemoryNeed(held_bytes=held, weights_bytes=_file_bytes(checkpoint, recipe))
-    cache = 2 * _SEQUENCES * longest_tokens * sizes.cached_in_transformers
-    return _in_transformers(checkpoint, recipe, cache + 4 * 2 * _SEQUENCES * sizes.vocabulary)
+        bits = CACHE_BITS[recipe.kv_cache if recipe else "f16"]
+        kept = int(held.tokens * sizes.cached_in_llamacpp * bits / 8)
+        computing = held.contexts * _batch_bytes(sizes)
+        anew = copied_bytes(checkpoint, recipe)
+        return MemoryNeed(
+            held_bytes=_LIBRARIES["llamacpp"] + kept + computing + anew,
+            weights_bytes=_file_bytes(checkpoint, recipe) - anew,
+        )
+    cache = 2 * held.tokens * sizes.cached_in_transformers
+    logits = 4 * 2 * held.sequences * sizes.vocabulary
+    return _in_transformers(checkpoint, recipe, cache + logits)
 
 
 def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: bool) -> MemoryNeed:
@@ -238,8 +239,9 @@ def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: 
     sizes = sizes_of(checkpoint)
     compared = min(_LOGITS_BYTES, 4 * 4 * 512 * sizes.vocabulary)
     if in_llamacpp:
-        held = _LIBRARIES["llamacpp"] + compared + _batch_bytes(sizes)
-        beside = _file_bytes(checkpoint, recipe) if recipe else 0
+        anew = copied_bytes(checkpoint, recipe)
+        held = _LIBRARIES["llamacpp"] + compared + _batch_bytes(sizes) + anew
+        beside = _file_bytes(checkpoint, recipe) - anew if recipe else 0
         return MemoryNeed(held_bytes=held, weights_bytes=sizes.in_16_bits + beside)
     return _in_transformers(checkpoint, recipe, compared)
 

@@ -1,10 +1,35 @@
 """How long sequences get, which a server has to make room for, and what they begin with in common."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.engines.request_files import read_prompts
 from quantgate.pipelines.engines.requests import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAtOnce:
+    """What an engine holds at most: `sequences` with room for `tokens` in all, in so many `contexts`."""
+
+    sequences: int
+    tokens: int
+    contexts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked in one go: prompts, and the tokens of an answer where a prompt does not say."""
+
+    prompts: Sequence[Prompt]
+    max_tokens: int
+
+    def held(self, slots: int) -> HeldAtOnce:
+        """Return what as many sequences hold as there are slots for, each of the longest one's length."""
+        sequences = min(slots, len(self.prompts))
+        return HeldAtOnce(
+            sequences=sequences, tokens=sequences * longest(self.prompts, self.max_tokens)
+        )
 
 
 def longest_sequence(prompts: Path, max_tokens: int) -> int:

@@ -14,6 +14,7 @@ from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import (
     PositionDivergences,
 )
+from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -97,6 +98,10 @@ class Runtime(Protocol):
     def schedule(self, threads: int) -> Schedule:
         """Return this runtime's default schedule."""
         ...
+
+    def held_at_once(self, asked: Asked, schedule: Schedule, _weights: int, /) -> HeldAtOnce:
+        """Return what answering these prompts holds at once at most, of a model with so many weights."""
+        return asked.held(schedule.slots)
 
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.engines.prompt_lengths import longest
+from quantgate.pipelines.engines.prompt_lengths import Asked, longest
 from quantgate.pipelines.engines.requests import AnswerRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime, kept
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
@@ -99,6 +99,12 @@ class SuiteRuns:
         """The longest prompt with its answer, and the longest a conversation may get."""
         single = longest(self.prompts.prompts, self.suite.decode.max_tokens)
         return max(single, self.loops.prompts.longest_tokens) if self.loops else single
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What is asked in one go: the prompts, and conversations, each as long as it may get."""
+        single = Asked(prompts=self.prompts.prompts, max_tokens=self.suite.decode.max_tokens)
+        return (single, self.loops.prompts.at_longest) if self.loops else (single,)
 
     def plan(
         self,

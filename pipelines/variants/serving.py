@@ -10,7 +10,7 @@ from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import KvCacheType, Recipe
 from quantgate.pipelines.engines.expected import expected_size
-from quantgate.pipelines.engines.memory import sizes_of
+from quantgate.pipelines.engines.memory import CACHE_BITS, sizes_of
 from quantgate.pipelines.formats.configuration.cache_layers import CacheLayer, cache_layers
 from quantgate.pipelines.formats.configuration.language_config import language_config
 
@@ -19,7 +19,6 @@ BATCH_TOKENS = 512
 _PADDING_TOKENS = 256
 _PROGRAM_BYTES = 54_000_000
 _TOKEN_BYTES = 200
-_CACHE_BITS: dict[KvCacheType, float] = {"f16": 16.0, "q8_0": 8.5, "q4_0": 4.5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ def cache_bytes(
 ) -> int:
     """Return what keys and values of so many tokens take."""
     cells = (layer.values * _cells(layer.window_tokens, context_tokens) for layer in layers)
-    return round(sum(cells) * _CACHE_BITS[kv_cache] / 8)
+    return round(sum(cells) * CACHE_BITS[kv_cache] / 8)
 
 
 def _cells(window_tokens: int | None, context_tokens: int) -> int:

@@ -20,6 +20,7 @@ from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
 from quantgate.pipelines.engines.divergence.rulers import RulersRequest
 from quantgate.pipelines.engines.loading_report import LoadingReport
+from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -202,6 +203,10 @@ class FakeRuntime:
     def schedule(self, threads: int) -> Schedule:
         """One slot."""
         return Schedule(slots=1, threads=threads)
+
+    def held_at_once(self, asked: Asked, schedule: Schedule, weights: int, /) -> HeldAtOnce:
+        """As many of the longest as there are slots."""
+        return asked.held(schedule.slots)
 
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -87,7 +87,7 @@ def to_compare(build: LocalBuild, runtime: str) -> Need:
     checkpoint, in_llamacpp = build.plan.checkpoint, _in_llamacpp(build, runtime)
     steps = [
         audit_memory(checkpoint, None, in_llamacpp=in_llamacpp),
-        *_started(build, runtime, None, in_llamacpp=in_llamacpp),
+        *_started(build, runtime, None),
     ]
     if in_llamacpp:
         steps.append(conversion_memory(checkpoint))
@@ -105,21 +105,14 @@ def to_ask_the_base(build: LocalBuild, runtime: str) -> Need:
         return to_compare(build, runtime)
     checkpoint = build.plan.checkpoint
     device = build.tools.runtimes[runtime].identity(checkpoint.numerics).device
-    answering = answer_memory(
-        checkpoint,
-        None,
-        in_llamacpp=_in_llamacpp(build, runtime),
-        longest_tokens=build.suite_runs.longest_sequence_tokens,
-    )
-    return _need(build, answering, device)
+    return _need(build, answering_memory(build, runtime, None), device)
 
 
 def to_audit(build: LocalBuild, planned: PlannedVariant) -> Need:
     """Estimate what an audit takes: the variant in its own runtime, rulers before it, a server after it."""
     checkpoint, recipe = build.plan.checkpoint, planned.recipe
-    in_llamacpp = recipe.format is Format.GGUF
-    looked = audit_memory(checkpoint, recipe, in_llamacpp=in_llamacpp)
-    served = _started(build, recipe.runtime, recipe, in_llamacpp=in_llamacpp)
+    looked = audit_memory(checkpoint, recipe, in_llamacpp=recipe.format is Format.GGUF)
+    served = _started(build, recipe.runtime, recipe)
     device = build.tools.runtimes[recipe.runtime].identity(recipe).device
     if device == "cpu":
         device = torch_device()  # which emulates rulers, and looks at what a server is to load
@@ -128,15 +121,16 @@ def to_audit(build: LocalBuild, planned: PlannedVariant) -> Need:
 
 def to_answer(build: LocalBuild, planned: PlannedVariant) -> Need:
     """Estimate what a runtime takes to answer with a variant."""
-    checkpoint, recipe = build.plan.checkpoint, planned.recipe
-    answering = answer_memory(
-        checkpoint,
-        recipe,
-        in_llamacpp=recipe.format is Format.GGUF,
-        longest_tokens=build.suite_runs.longest_sequence_tokens,
-    )
+    recipe = planned.recipe
     device = build.tools.runtimes[recipe.runtime].identity(recipe).device
-    return _need(build, answering, device)
+    return _need(build, answering_memory(build, recipe.runtime, recipe), device)
+
+
+def answering_memory(build: LocalBuild, runtime: str, recipe: Recipe | None) -> MemoryNeed:
+    """Estimate what answering the suite takes in a runtime: a variant, or the base without a recipe."""
+    in_llamacpp = recipe.format is Format.GGUF if recipe else _in_llamacpp(build, runtime)
+    held = build.held_at_once(runtime)
+    return answer_memory(build.plan.checkpoint, recipe, held, in_llamacpp=in_llamacpp)
 
 
 def to_time(build: LocalBuild, planned: PlannedVariant) -> Need:
@@ -145,9 +139,7 @@ def to_time(build: LocalBuild, planned: PlannedVariant) -> Need:
     return Need(size_bytes=sys.maxsize, device=device)
 
 
-def _started(
-    build: LocalBuild, runtime: str, recipe: Recipe | None, *, in_llamacpp: bool
-) -> Iterator[MemoryNeed]:
+def _started(build: LocalBuild, runtime: str, recipe: Recipe | None) -> Iterator[MemoryNeed]:
     """Yield what a server takes that is started here: as its entry states, else as our own runtime would."""
     for server in build.plan.servers:
         if server.name != runtime or not server.command:
@@ -155,12 +147,7 @@ def _started(
         if server.memory_gigabytes is not None:
             yield MemoryNeed(held_bytes=int(server.memory_gigabytes * 1e9))
             continue
-        yield answer_memory(
-            build.plan.checkpoint,
-            recipe,
-            in_llamacpp=in_llamacpp,
-            longest_tokens=build.suite_runs.longest_sequence_tokens,
-        )
+        yield answering_memory(build, runtime, recipe)
 
 
 def _need(build: LocalBuild, taken: MemoryNeed, device: str) -> Need:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.resources.needs import answering_memory
 from quantgate.flows.build.searching.metering import require_meters
 from quantgate.flows.build.searching.mixes import MixPlanner, mix_planner
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.search import Search, SearchCandidate, SearchGoal
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.engines.expected import expected_size
-from quantgate.pipelines.engines.memory import answer_memory
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 
@@ -44,9 +43,8 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
     by_speed = request.goal == "speed"
     if by_speed:
         require_meters(build)
-    longest_tokens = build.suite_runs.longest_sequence_tokens
     ladder = sorted(
-        (_rung(plan, variant, longest_tokens) for variant in plan.variants),
+        (_rung(build, variant) for variant in plan.variants),
         key=lambda rung: (-rung.candidate.cost_bytes(request.goal), rung.variant.identifier),
     )
     within = [rung for rung in ladder if _affordable(rung, request)]
@@ -56,7 +54,7 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
     taken = {variant.identifier for variant in plan.variants}
     sequences: list[tuple[_Rung, ...]] = []
     for rung, cheaper in zip(within, [*within[1:], None], strict=True):
-        mixes = _mixes(planner, rung, cheaper, request.goal, longest_tokens) if planner else ()
+        mixes = _mixes(build, planner, rung, cheaper, request.goal) if planner else ()
         fresh = tuple(mix for mix in mixes if mix.variant.identifier not in taken)
         taken.update(mix.variant.identifier for mix in fresh)
         sequences.append((rung, *fresh))
@@ -93,34 +91,29 @@ def shared_policy(policy: Policy, sequences: int) -> Policy:
     return replace(policy, family_wise="none", early_stopping=True, error_shares=sequences)
 
 
-def _rung(plan: BuildPlan, variant: PlannedVariant, longest_tokens: int) -> _Rung:
+def _rung(build: LocalBuild, variant: PlannedVariant) -> _Rung:
     recipe = variant.recipe
-    memory = answer_memory(
-        plan.checkpoint,
-        recipe,
-        in_llamacpp=recipe.format is Format.GGUF,
-        longest_tokens=longest_tokens,
-    )
+    memory = answering_memory(build, recipe.runtime, recipe)
     candidate = SearchCandidate(
         identifier=variant.identifier,
-        size_bytes=expected_size(plan.checkpoint, recipe).size_bytes,
+        size_bytes=expected_size(build.plan.checkpoint, recipe).size_bytes,
         memory_bytes=memory.size_bytes,
     )
     return _Rung(candidate=candidate, variant=variant)
 
 
 def _mixes(
+    build: LocalBuild,
     planner: MixPlanner,
     rung: _Rung,
     cheaper: _Rung | None,
     goal: SearchGoal,
-    longest_tokens: int,
 ) -> Iterator[_Rung]:
     """Yield mixes that cost less than a recipe, and more than the next."""
     least = cheaper.candidate.cost_bytes(goal) if cheaper else 0
     lower = cheaper.candidate.size_bytes if cheaper else None
     for variant in planner.between(rung.candidate.size_bytes, lower):
-        mix = _rung(planner.plan, variant, longest_tokens)
+        mix = _rung(build, variant)
         if least < mix.candidate.cost_bytes(goal) < rung.candidate.cost_bytes(goal):
             yield mix
 

@@ -19,19 +19,6 @@ AnswerTokens = Callable[[Prompt], int]
 _WORTH_SHARING_TOKENS = 16
 # A group ends with emptying slots, a tenth of its time at four rounds; a kill costs at most a group.
 _GROUP_ROUNDS = 4
-# With 3.4 million weights an engine for each of two threads takes a quarter less wall time and a seventh less
-# processor time than one for both (measured), and as much memory again.
-_SMALL_WEIGHTS = 50_000_000
-# There, two engines of 16 slots take a tenth less time than two of 32, whose last rounds are emptier, and a
-# twentieth less than two of 8 (measured).
-_SMALL_SLOTS = 16
-# Up to here two engines with half of the threads each, for two groups at once, take 14 to 28 % less processor
-# time than all threads for one group after the other (measured with 96 and 135 million weights, two threads).
-_MIDDLE_WEIGHTS, _MIDDLE_ENGINES = 150_000_000, 2
-# Of two groups at once the longer one ends on half of the threads: where the other is much shorter, that
-# costs more time than waiting threads do. Eight long prompts beside 56 short ones are within this: at once
-# they took a tenth less time in Q4_K_M and as much in F16, held against a server (135 million weights).
-_AS_LONG = 0.4
 # What llama.cpp rounds a sequence's share of a cache up to. Without flash attention every token is held
 # against the most that any slot holds, so one prompt of 300 tokens makes an answer's token cost half as much
 # again in the slots beside it that hold 60 (measured).
@@ -72,6 +59,11 @@ class Layout:
         return self.slots + bool(self.shared)
 
     @property
+    def context_tokens(self) -> int:
+        """For how many tokens a context of this layout has room, each slot rounded up as llama.cpp does."""
+        return _rounded(self.slot_tokens) * self.sequences
+
+    @property
     def same_with_any_threads(self) -> bool:
         """Whether what is computed hangs on the number of threads in no digit.
 
@@ -79,17 +71,6 @@ class Layout:
         there are 512 and more (`ggml_compute_forward_flash_attn_ext_f16` in ggml-cpu/ops.cpp).
         """
         return not self.flash_attention or self.slot_tokens <= _SLOT_STEP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Groups, as indexes, of which `at_once` are answered at any time, by engines that share all threads.
-
-    So what an engine computes with how many threads hangs on no other engine's pace.
-    """
-
-    groups: tuple[int, ...]
-    at_once: int
 
 
 def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout:
@@ -103,7 +84,7 @@ def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout
     slot_tokens = max(needs, default=1)
     affordable = _CACHE_TOKENS // slot_tokens - bool(shared)
     filled = sum(needs) - sum(map(room, answerable)) // 2
-    held_tokens = -(-slot_tokens // _SLOT_STEP) * _SLOT_STEP
+    held_tokens = _rounded(slot_tokens)
     return Layout(
         slots=max(1, min(slots, len(answerable), affordable)),
         shared=shared,
@@ -114,69 +95,18 @@ def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout
     )
 
 
-def side_by_side(prompts: int, slots: int, threads: int, weights: int) -> tuple[int, int]:
-    """Return how many engines side by side answer best, and with how many of the slots each.
+def room_of(max_tokens: int, context_tokens: int | None = None) -> AnswerTokens:
+    """Return tokens an answer may have: never more than the model's context has left after the prompt."""
 
-    In a small model threads wait for each other longer than they compute: it gets an engine for each
-    thread, as long as there are prompts enough to fill their slots.
-    """
-    if weights > _SMALL_WEIGHTS:
-        return 1, slots
-    fewer = min(slots, _SMALL_SLOTS)
-    return max(1, min(threads, prompts // fewer)), fewer
+    def room(prompt: Prompt) -> int:
+        if not prompt.token_ids:
+            return 0
+        allowed = max_tokens if prompt.max_tokens is None else prompt.max_tokens
+        if context_tokens is None:
+            return allowed
+        return min(allowed, context_tokens - len(prompt.token_ids))
 
-
-def at_once(engines: int, threads: int, weights: int) -> int:
-    """Return how many groups are answered at once that were cut for so many engines.
-
-    What is cut for one may be answered by two: each has whole groups, whose batches stay what they are.
-    """
-    middle = _SMALL_WEIGHTS < weights <= _MIDDLE_WEIGHTS
-    return min(threads, _MIDDLE_ENGINES) if middle else engines
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharing:
-    """How prompts are shared out: groups are cut for so many `engines` of so many `slots`."""
-
-    engines: int
-    slots: int
-    at_once: int
-
-
-def sharing(
-    prompts: int, slots: int, threads: int, weights: int, *, on_gpus: bool = False
-) -> Sharing:
-    """Return how prompts are shared out; on a GPU to one engine, as no threads wait for each other there."""
-    if on_gpus:
-        return Sharing(engines=1, slots=slots, at_once=1)
-    engines, each = side_by_side(prompts, slots, threads, weights)
-    return Sharing(engines=engines, slots=each, at_once=at_once(engines, threads, weights))
-
-
-def stages(layouts: Sequence[Layout], costs: Sequence[int], engines: int, most: int) -> list[Stage]:
-    """Return in which stages groups that were cut for `engines` are answered.
-
-    `most` are answered at once, and fewer where fewer are left. `costs` are those of `cost_of`. Where `most`
-    is more than `engines`, two kinds of groups are answered alone, with all threads: those whose digits hang
-    on the number of threads, and those that are much longer or shorter than every other.
-    """
-    if most <= engines:
-        rest = len(layouts) % most
-        whole = len(layouts) - rest
-        cut = [(range(whole), most), (range(whole, len(layouts)), rest)]
-        return [Stage(groups=tuple(part), at_once=count) for part, count in cut if part]
-    fit = [at for at, laid in enumerate(layouts) if laid.same_with_any_threads]
-    beside: list[int] = []
-    by_cost = sorted(fit, key=lambda at: costs[at], reverse=True)
-    while len(by_cost) >= most:
-        longest, shortest = by_cost[0], by_cost[most - 1]
-        alike = costs[shortest] >= _AS_LONG * costs[longest]
-        beside += by_cost[:most] if alike else []
-        by_cost = by_cost[most if alike else 1 :]
-    apart = [at for at in range(len(layouts)) if at not in beside]
-    parts = [(apart, 1), (beside, most)]
-    return [Stage(groups=tuple(part), at_once=count) for part, count in parts if part]
+    return room
 
 
 def cost_of(prompts: Sequence[Prompt], room: AnswerTokens) -> int:
@@ -235,3 +165,7 @@ def _of_equal_cost(
         reached.append(reached[-1] + cost_of([prompt], room))
     cuts = [bisect_left(reached, part * reached[-1] / count) for part in range(1, count)]
     return [prompts[start:end] for start, end in pairwise([0, *cuts, len(prompts)]) if start < end]
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // _SLOT_STEP) * _SLOT_STEP

@@ -11,9 +11,12 @@ from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
 from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
-from quantgate.pipelines.domain.run import RuntimeIdentity
+from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
+from quantgate.pipelines.engines.llamacpp.layout import room_of
+from quantgate.pipelines.engines.llamacpp.sharing import share_out, sharing
 from quantgate.pipelines.engines.native import NativeRuntime
+from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
 from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeReport,
@@ -67,6 +70,20 @@ class LlamaCppRuntime(NativeRuntime):
             kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
             compute_dtype="f32",
             kernels="native",
+        )
+
+    @override
+    def held_at_once(self, asked: Asked, schedule: Schedule, weights: int, /) -> HeldAtOnce:
+        on_gpus = llamacpp_device() != "cpu"
+        shares = sharing(
+            len(asked.prompts), schedule.slots, schedule.threads, weights, on_gpus=on_gpus
+        )
+        shared = share_out(asked.prompts, room_of(asked.max_tokens), shares)
+        held = shared.most_held
+        return HeldAtOnce(
+            sequences=sum(layout.sequences for layout in held),
+            tokens=sum(layout.context_tokens for layout in held),
+            contexts=max(1, len(held)),
         )
 
     @override

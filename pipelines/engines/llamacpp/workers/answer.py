@@ -11,22 +11,16 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.binding.answers import Binder
 from quantgate.pipelines.engines.binding.vocabularies import TokenBytes, vocabulary_of_pieces
-from quantgate.pipelines.engines.llamacpp.layout import (
-    AnswerTokens,
-    cost_of,
-    groups,
-    lay_out,
-    sharing,
-    stages,
-)
+from quantgate.pipelines.engines.llamacpp.layout import AnswerTokens, room_of
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
+from quantgate.pipelines.engines.llamacpp.sharing import share_out, sharing
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
 from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from quantgate.pipelines.engines.request_files import read_prompts
-from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally
 from quantgate.pipelines.engines.stop_texts import answer_of
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -60,25 +54,24 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
         weights,
         on_gpus=gpus_for_llamacpp() > 0,
     )
-    room = _room(request.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
-    cut = groups(prompts, room, shares.slots, shares.engines)
-    layouts = [lay_out(group, room, shares.slots) for group in cut]
+    room = room_of(request.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
+    shared = share_out(prompts, room, shares)
     vocabulary = Vocabulary(model)
     recorder = _Recorder(answers, vocabulary, len(prompts), on_progress)
     bound = any(prompt.schema is not None for prompt in prompts)
     binding = vocabulary_of_pieces(vocabulary.pieces()) if bound else None
 
     def answer_group(index: int, threads: int) -> None:
-        if all(prompt.item_id in earlier for prompt in cut[index]):
+        group, layout = shared.groups[index], shared.layouts[index]
+        if all(prompt.item_id in earlier for prompt in group):
             return
         settings = EngineSettings(threads=threads, kv_cache=request.loadable.kv_cache)
-        engine = LlamaEngine(model, layouts[index], settings, log)
+        engine = LlamaEngine(model, layout, settings, log)
         rules = _rules(request, room, vocabulary, binding)
-        run_group(cut[index], engine, layouts[index], rules, recorder.take)
+        run_group(group, engine, layout, rules, recorder.take)
         engine.close()
 
-    costs = [cost_of(group, room) for group in cut]
-    for stage in stages(layouts, costs, shares.engines, shares.at_once):
+    for stage in shared.stages:
         share = partial(answer_group, threads=schedule.threads // stage.at_once)
         with ThreadPoolExecutor(stage.at_once) as pool:
             list(pool.map(share, stage.groups))  # raises what one of them raised
@@ -130,18 +123,6 @@ class _Recorder:
             self._vocabulary.text,
             sequence.margin,
         )
-
-
-def _room(max_tokens: int, context_tokens: int) -> AnswerTokens:
-    """Tokens an answer may have: never more than the model's context has left after the prompt."""
-
-    def room(prompt: Prompt) -> int:
-        if not prompt.token_ids:
-            return 0
-        allowed = max_tokens if prompt.max_tokens is None else prompt.max_tokens
-        return min(allowed, context_tokens - len(prompt.token_ids))
-
-    return room
 
 
 if __name__ == "__main__":

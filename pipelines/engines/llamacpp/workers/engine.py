@@ -17,8 +17,6 @@ from quantgate.pipelines.engines.llamacpp.workers.opening import (
     refuse_machine_trouble,
 )
 
-_CACHE_STEP = 256
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -114,9 +112,7 @@ class _Columns:
 
 def _parameters(layout: Layout, settings: EngineSettings) -> llama_cpp.llama_context_params:
     parameters = llama_cpp.llama_context_default_params()
-    # Each sequence gets an equal share, rounded up here as llama.cpp would round it.
-    rounded = -(-layout.slot_tokens // _CACHE_STEP) * _CACHE_STEP
-    parameters.n_ctx = rounded * layout.sequences
+    parameters.n_ctx = layout.context_tokens  # each sequence gets an equal share
     parameters.n_batch = parameters.n_ubatch = layout.batch_tokens
     parameters.n_seq_max = layout.sequences
     parameters.kv_unified = False

@@ -1,23 +1,11 @@
 """Continuous batching, with an engine that is arithmetic instead of a model."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy
-import pytest
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.llamacpp.layout import (
-    Layout,
-    Sharing,
-    at_once,
-    cost_of,
-    groups,
-    lay_out,
-    sharing,
-    side_by_side,
-    stages,
-)
+from quantgate.pipelines.engines.llamacpp.layout import Layout, cost_of, groups, lay_out
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import (
     Answering,
@@ -166,64 +154,8 @@ def test_groups_of_engines_side_by_side_cost_the_same() -> None:
     assert (len(first), len(second)) == (9, 21)  # 3 x 100 + 6 x 20 of 840
 
 
-def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None:
-    small, large = 3_400_000, 7_000_000_000
-    assert side_by_side(200, 32, 2, small) == (2, 16)
-    assert side_by_side(30, 32, 16, small) == (1, 16)
-    assert side_by_side(200, 32, 16, small) == (12, 16)
-    assert side_by_side(200, 8, 2, small) == (2, 8)
-    assert side_by_side(200, 32, 2, large) == (1, 32)
-
-
-@pytest.mark.parametrize("weights", [1_000_000, 96_000_000, 8_000_000_000])
-def test_on_a_gpu_one_engine_has_all_slots(weights: int) -> None:
-    shared = sharing(200, 64, 16, weights, on_gpus=True)
-
-    assert shared == Sharing(engines=1, slots=64, at_once=1)
-    assert sharing(200, 64, 2, 96_000_000) == Sharing(engines=1, slots=64, at_once=2)
-
-
-def test_models_of_middle_size_have_two_groups_answered_at_once() -> None:
-    small, middle, large = 3_400_000, 135_000_000, 7_000_000_000
-    assert [at_once(1, 8, weights) for weights in (small, middle, large)] == [1, 2, 1]
-    assert at_once(1, 1, middle) == 1
-    assert at_once(5, 8, small) == 5, "as many as they were cut for"
-
-
-def staged(
-    layouts: Sequence[Layout], engines: int, most: int, costs: Sequence[int] = ()
-) -> list[tuple[tuple[int, ...], int]]:
-    costs = costs or [1] * len(layouts)
-    return [(stage.groups, stage.at_once) for stage in stages(layouts, costs, engines, most)]
-
-
-def test_groups_left_over_share_all_threads() -> None:
-    assert staged([layout()] * 5, 1, 2) == [((4,), 1), ((0, 1, 2, 3), 2)]
-    assert staged([layout()] * 5, 2, 2) == [((0, 1, 2, 3), 2), ((4,), 1)]
-    assert staged([layout()] * 4, 2, 2) == [((0, 1, 2, 3), 2)]
-    assert staged([layout()] * 2, 4, 4) == [((0, 1), 2)]
-    assert staged([layout()] * 3, 1, 1) == [((0, 1, 2), 1)]
-    assert staged([], 1, 2) == []
-
-
-def test_only_groups_of_about_one_length_are_answered_at_once() -> None:
-    assert staged([layout()] * 2, 1, 2, [8, 56]) == [((0, 1), 1)]
-    assert staged([layout()] * 5, 1, 2, [56, 8, 60, 100, 7]) == [((0,), 1), ((3, 2, 1, 4), 2)]
-    assert staged([layout()] * 3, 1, 2, [10, 8, 5]) == [((2,), 1), ((0, 1), 2)]
-    assert staged([layout()] * 2, 2, 2, [8, 56]) == [((0, 1), 2)], "cut for two anyway"
-
-
 def test_a_group_costs_its_prompts_and_their_longest_answers() -> None:
     assert cost_of([prompt("a", 1, 2, 3), prompt("b", 1)], lambda asked: 10) == 3 + 10 + 1 + 10
-
-
-def test_groups_whose_digits_hang_on_threads_keep_all_of_them() -> None:
-    short = replace(layout(), slot_tokens=256)
-    long, plain = (
-        replace(layout(), slot_tokens=257, flash_attention=flash) for flash in (True, False)
-    )
-    assert staged([long, short, long, plain], 1, 2) == [((0, 2), 1), ((1, 3), 2)]
-    assert staged([long, short, long, plain], 2, 2) == [((0, 1, 2, 3), 2)], "cut for two anyway"
 
 
 def test_long_prompts_are_answered_apart_from_short_ones() -> None:
