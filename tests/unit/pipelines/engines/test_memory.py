@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.pipelines.checkpoints.glancing import glance
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import KvCacheType, Recipe
 from quantgate.pipelines.domain.values import JsonObject, digest_of
@@ -13,6 +14,7 @@ from quantgate.pipelines.engines.expected import expected_size
 from quantgate.pipelines.engines.memory import answer_memory, audit_memory, build_memory, sizes_of
 from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce
 from quantgate.pipelines.specs.recipes import find_recipes
+from tests.support.project import EXAMPLE
 from tests.support.verdicts.reports import CHECKPOINT
 
 LATENT: JsonObject = {
@@ -106,15 +108,13 @@ def test_what_llama_cpp_lays_out_anew_cannot_stay_in_the_file(
     monkeypatch.setattr("platform.machine", lambda: machine)
     held = HeldAtOnce(sequences=1, tokens=256)
     plain, anew = find_recipes(("Q8_0", "Q4_0"), Path())
-    checkpoint = replace(
-        CHECKPOINT, digests=replace(CHECKPOINT.digests, weights=digest_of(machine))
-    )
+    checkpoint = glance(EXAMPLE / "checkpoint")
     mapped = answer_memory(checkpoint, plain, held, in_llamacpp=True)
     copied = answer_memory(checkpoint, anew, held, in_llamacpp=True)
     size = expected_size(checkpoint, anew).size_bytes
     more = copied.held_bytes - mapped.held_bytes
     if machine == "x86_64":
-        assert 0.9 * size < more <= size
+        assert 0.8 * size < more < size, "all but the output layer, which is Q6_K"
         assert copied.weights_bytes == size - more
     else:
         assert copied.weights_bytes < 0.1 * size, "Q8_0 is laid out anew there as well"
