@@ -18,8 +18,8 @@ class HeldAtOnce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is asked in one go: prompts, and the tokens of an answer where a prompt does not say."""
+class PromptSet:
+    """Prompts that are asked in one go, and the tokens of an answer where a prompt does not say."""
 
     prompts: Sequence[Prompt]
     max_tokens: int

@@ -14,7 +14,7 @@ from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import (
     PositionDivergences,
 )
-from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
+from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce, PromptSet
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -99,7 +99,7 @@ class Runtime(Protocol):
         """Return this runtime's default schedule."""
         ...
 
-    def held_at_once(self, asked: Asked, schedule: Schedule, _weights: int, /) -> HeldAtOnce:
+    def held_at_once(self, asked: PromptSet, schedule: Schedule, _weights: int, /) -> HeldAtOnce:
         """Return what answering these prompts holds at once at most, of a model with so many weights."""
         return asked.held(schedule.slots)
 

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.engines.prompt_lengths import Asked, longest
+from quantgate.pipelines.engines.prompt_lengths import PromptSet, longest
 from quantgate.pipelines.engines.requests import AnswerRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime, kept
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
@@ -101,9 +101,9 @@ class SuiteRuns:
         return max(single, self.loops.prompts.longest_tokens) if self.loops else single
 
     @property
-    def asked(self) -> tuple[Asked, ...]:
+    def asked(self) -> tuple[PromptSet, ...]:
         """What is asked in one go: the prompts, and conversations, each as long as it may get."""
-        single = Asked(prompts=self.prompts.prompts, max_tokens=self.suite.decode.max_tokens)
+        single = PromptSet(prompts=self.prompts.prompts, max_tokens=self.suite.decode.max_tokens)
         return (single, self.loops.prompts.at_longest) if self.loops else (single,)
 
     def plan(

@@ -20,7 +20,7 @@ from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
 from quantgate.pipelines.engines.divergence.rulers import RulersRequest
 from quantgate.pipelines.engines.loading_report import LoadingReport
-from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
+from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce, PromptSet
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -204,7 +204,7 @@ class FakeRuntime:
         """One slot."""
         return Schedule(slots=1, threads=threads)
 
-    def held_at_once(self, asked: Asked, schedule: Schedule, weights: int, /) -> HeldAtOnce:
+    def held_at_once(self, asked: PromptSet, schedule: Schedule, weights: int, /) -> HeldAtOnce:
         """As many of the longest as there are slots."""
         return asked.held(schedule.slots)
 

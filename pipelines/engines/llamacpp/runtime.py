@@ -16,7 +16,7 @@ from quantgate.pipelines.engines.contents import Contents, gguf_contents
 from quantgate.pipelines.engines.llamacpp.layout import room_of
 from quantgate.pipelines.engines.llamacpp.sharing import share_out, sharing
 from quantgate.pipelines.engines.native import NativeRuntime
-from quantgate.pipelines.engines.prompt_lengths import Asked, HeldAtOnce
+from quantgate.pipelines.engines.prompt_lengths import HeldAtOnce, PromptSet
 from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeReport,
@@ -73,7 +73,7 @@ class LlamaCppRuntime(NativeRuntime):
         )
 
     @override
-    def held_at_once(self, asked: Asked, schedule: Schedule, weights: int, /) -> HeldAtOnce:
+    def held_at_once(self, asked: PromptSet, schedule: Schedule, weights: int, /) -> HeldAtOnce:
         on_gpus = llamacpp_device() != "cpu"
         shares = sharing(
             len(asked.prompts), schedule.slots, schedule.threads, weights, on_gpus=on_gpus

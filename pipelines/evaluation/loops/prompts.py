@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
 from quantgate.pipelines.domain.suites.turns import Loop
 from quantgate.pipelines.domain.values import Digest, canonical_json, digest_of
-from quantgate.pipelines.engines.prompt_lengths import Asked
+from quantgate.pipelines.engines.prompt_lengths import PromptSet
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.conversation import Conversation, script_of
@@ -60,7 +60,7 @@ class LoopPrompts:
         return min(self.context_length_tokens, longest)
 
     @property
-    def at_longest(self) -> Asked:
+    def at_longest(self) -> PromptSet:
         """Every conversation as its longest prompt may be, of tokens that mean nothing."""
         answer = self.suite.decode.max_tokens
         prompt_tokens = (0,) * max(1, self.longest_tokens - answer)
@@ -68,7 +68,7 @@ class LoopPrompts:
         prompts = [
             Prompt(item_id=item.id, token_ids=prompt_tokens, max_tokens=answer) for item in items
         ]
-        return Asked(prompts=prompts, max_tokens=answer)
+        return PromptSet(prompts=prompts, max_tokens=answer)
 
     def _longest_result(self, loop: Loop) -> int:
         results = [row.result for tool in loop.tools for row in tool.rows]
