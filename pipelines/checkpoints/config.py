@@ -98,12 +98,16 @@ def check_vocabulary(shape: ModelShape, folder: Path) -> None:
         )
     listed = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
     special = special_token_ids(folder)
-    ids = (*listed, *special.beginning, *special.end)
-    largest = max(identifier for identifier in ids if isinstance(identifier, int))
+    given = max(identifier for identifier in listed if isinstance(identifier, int))
+    largest = max(given, *special.beginning, *special.end)
     if shape.vocabulary_size is not None and largest >= shape.vocabulary_size:
+        source = (
+            "the tokenizer gives ids up to"
+            if largest == given
+            else "texts begin or end (generation_config.json, config.json) with id"
+        )
         raise disagreement(
-            folder,
-            f"the tokenizer gives ids up to {largest}, the model has {shape.vocabulary_size} of them",
+            folder, f"{source} {largest}, the model has {shape.vocabulary_size} of them"
         )
 
 

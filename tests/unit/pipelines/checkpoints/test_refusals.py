@@ -148,6 +148,15 @@ def _gone(name: str) -> Damage:
 
 
 NAN_TENSOR = "tensors hold NaN or infinity, the first is model.layers.1.mlp.up_proj.weight"
+
+
+def _token_beyond(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"]["beyond"] = VOCABULARY
+    path.write_text(json.dumps(tokenizer))
+
+
 REFUSALS: dict[str, tuple[Damage, str]] = {
     "pickled weights": (_pickled_only, "only pickled weights (pytorch_model.bin)"),
     "no weights": (_without_weights, "has neither model.safetensors nor"),
@@ -212,9 +221,10 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     "vocabulary": (_config(vocab_size=300), "config.json says 300 x 128"),
     "layers": (_config(num_hidden_layers=3), "weights of 2 layers are there"),
     "no embedding": (_with("model.embed_tokens.weight", None), "embed_tokens.weight is missing"),
-    "tokenizer of another model": (
-        lambda folder: edit_json(folder / "generation_config.json", eos_token_id=VOCABULARY),
-        "the tokenizer gives ids up to 257",
+    "tokenizer of another model": (_token_beyond, "the tokenizer gives ids up to 257"),
+    "end of another model": (
+        lambda folder: edit_json(folder / "generation_config.json", eos_token_id=[2, VOCABULARY]),
+        "texts begin or end (generation_config.json, config.json) with id 257, the model has 257",
     ),
 }
 

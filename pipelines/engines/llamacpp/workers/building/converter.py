@@ -42,6 +42,11 @@ _SEEN = (
 )
 _ORIGIN_KEYS = ("_name_or_path", "name_or_path")
 _FOLDER_NAME = "base"
+_ASSERTIONS = {
+    "max(tokenizer.vocab.values()) < vocab_size": "its tokenizer has added tokens beyond the rows of its "
+    "embeddings (save them with resize_token_embeddings, or take the tokens out of the tokenizer)"
+}
+"""What assertions without words of their own mean (conversion/base.py)."""
 
 
 class _Detected:
@@ -182,8 +187,13 @@ def run_converter(call: ConvertCall, wrap_writer: Callable[[], None] = as_it_is)
             if isinstance(error, OSError) and full_disk(error, call.output) is not None:
                 raise
             reason = words_of(error).replace(f"{view}/", "")
-            raise machine_trouble(reason) or _refusal(call, reason) from error
+            raise machine_trouble(reason) or _refusal(call, plain_reason(reason)) from error
     return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
+
+
+def plain_reason(reason: str) -> str:
+    """Return what a bare assertion of the converter means, else the reason as it stands."""
+    return next((meaning for text, meaning in _ASSERTIONS.items() if text in reason), reason)
 
 
 def _refusal(call: ConvertCall, reason: str) -> CheckpointError:
