@@ -6,6 +6,7 @@ import click
 
 from quantgate.flows.cli.options import FOLDER, FORMATS, in_store
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.reading import holds_file
 
 _REFERENCE = "NAME[@ALIAS|/VERSION]"
 _SORTS = click.Choice(["size", "accuracy", "speed"], case_sensitive=False)
@@ -109,7 +110,8 @@ def verify(reference: str, quick: bool, key: Path | None, judge: bool, as_json: 
         from quantgate.flows.cli.proofs.verify import verify_bundle_command
 
         return verify_bundle_command(Path(reference), key, as_json=as_json)
-    if reference.startswith(("/", "./", "../", "~")) or Path(reference).suffix == ".bundle":
+    is_path = reference.startswith(("/", "./", "../", "~")) or reference.endswith(".bundle")
+    if is_path and not holds_file(Path(reference)):
         raise InputError(
             "there is no such file",
             where=reference,

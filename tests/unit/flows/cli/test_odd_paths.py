@@ -68,6 +68,10 @@ def weights(place: Path) -> tuple[Path, list[str]]:
     return made / "model.safetensors", ["recommend", str(made), "--memory", "1GB"]
 
 
+def bundle(place: Path) -> tuple[Path, list[str]]:
+    return place / "odd.bundle", ["verify", str(place / "odd.bundle")]
+
+
 def option(*words: str) -> Callable[[Path], tuple[Path, list[str]]]:
     def make(place: Path) -> tuple[Path, list[str]]:
         known = {"SUITE": str(suite(place / "suite")), "ODD": str(place / "odd.jsonl")}
@@ -89,6 +93,7 @@ PLACES = {
     "build": option("quantize", "--build", "ODD", "--plan"),
     "reference": option("judge", "ODD", "ODD", "--suite", "SUITE"),
     "corpus": option("corpus", "build", "ODD"),
+    "bundle": bundle,
     "questions": option("init", "new", "--from", "ODD"),
     "releases": option("watch", "--list", "ODD", "--once"),
     "suite": option("suite", "check", "ODD"),
