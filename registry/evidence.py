@@ -206,4 +206,5 @@ def check_evidence(evidence: Evidence) -> None:
         raise InputError(
             f"this evidence does not belong together: {'; '.join(mismatches)}",
             where=variant.identifier,
+            next_step="run the same build again: what does not belong together is made anew",
         )

@@ -138,7 +138,10 @@ def options_of(recipe: Recipe, kind: type[Options], tool: str) -> Options:
         InputError: where they are another tool's.
     """
     if not isinstance(recipe.options, kind):
-        raise InputError(f"recipe {recipe.name} is for {recipe.options.backend}, not for {tool}")
+        raise InputError(
+            f"recipe {recipe.name} is for {recipe.options.backend}, not for {tool}",
+            next_step="choose another recipe: `quantgate recipes` lists them",
+        )
     return recipe.options
 
 
@@ -152,6 +155,7 @@ def refuse_misfits(request: BuildRequest, misfits: Sequence[str]) -> None:
         raise CheckpointError(
             f"recipe {request.recipe.name} does not fit: {misfits[0]}",
             where=request.checkpoint.name,
+            next_step="choose a recipe that fits its shapes, or say --nearest",
         )
 
 

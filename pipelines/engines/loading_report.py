@@ -11,7 +11,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 _SHOWN = 3
-_AGAIN = "copy or download the whole checkpoint again, all files of one revision"
+COPY_AGAIN = "copy or download the whole checkpoint again, all files of one revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +95,10 @@ def refuse_incomplete(report: LoadingReport, checkpoint: Checkpoint) -> tuple[st
 def _step(report: LoadingReport) -> str:
     if report.missing == ("lm_head.weight",):
         return (
-            f"{_AGAIN}; or, where the head is the embedding, set tie_word_embeddings to true in "
+            f"{COPY_AGAIN}; or, where the head is the embedding, set tie_word_embeddings to true in "
             "config.json"
         )
-    return _AGAIN
+    return COPY_AGAIN
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from quantgate.pipelines.domain.errors import InputError
 
+SEND_AGAIN = "have it written or sent again: quantgate bundle NAME@ALIAS --to FILE"
 _BLOCK = 512
 _WINDOW_BYTES = 1 << 20
 _END = bytes(2 * _BLOCK)
@@ -122,5 +123,5 @@ def _no_bundle(path: Path, reason: str) -> InputError:
     return InputError(
         f"is no whole bundle: {reason}",
         where=str(path),
-        next_step="have it written or sent again: quantgate bundle NAME@ALIAS --to FILE",
+        next_step=SEND_AGAIN,
     )

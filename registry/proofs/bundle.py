@@ -11,6 +11,7 @@ from quantgate.pipelines.files import sealed
 from quantgate.pipelines.files.records import read_json, read_record, write_record
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.facts import to_tags
+from quantgate.registry.proofs.archive import SEND_AGAIN
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.seals import COVERED
 from quantgate.registry.tags import NONE
@@ -124,7 +125,11 @@ def read_bundle_record(folder: Path) -> BundleRecord:
     same = again.read_bytes() == path.read_bytes()
     again.unlink()
     if not same:
-        raise InputError("was edited", where=path.name)
+        raise InputError(
+            "was edited",
+            where=path.name,
+            next_step=SEND_AGAIN,
+        )
     return manifest.record
 
 

@@ -1,7 +1,8 @@
 """`quantgate verify FILE`: a bundle held against itself, with no store, registry, model or network."""
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.registry.evidence import Evidence, check_evidence
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import VERSION_TAGS, to_tags
-from quantgate.registry.proofs.archive import unpack_archive
+from quantgate.registry.proofs.archive import SEND_AGAIN, unpack_archive
 from quantgate.registry.proofs.bundle import (
     ATTESTATIONS,
     VARIANT,
@@ -63,16 +64,16 @@ def check_bundle(path: Path, check_signers: CheckSigners) -> BundleProof:
     """
     with temporary_folder() as folder:
         unpack_archive(path, folder)
-        try:
+        with _told_of(path, folder, next_step=SEND_AGAIN):
             record, evidence = read_bundle_record(folder), read_evidence(folder)
-            kept = KeptObservations(folder, str(folder))
-            proof = prove(folder, record, evidence, read_registered(folder), kept)
+            registered = read_registered(folder)
             manifest: sealed.Manifest[object] = sealed.read_manifest(folder / VARIANT, object)
+        with _told_of(path, folder):
+            kept = KeptObservations(folder, str(folder))
+            proof = prove(folder, record, evidence, registered, kept)
             files = {file.path: file.sha256 for file in manifest.files}
             check_signers(folder / ATTESTATIONS, evidence.key, files)
             return proof
-        except InputError as error:
-            raise _named(error, folder, path) from error
 
 
 def prove(
@@ -90,7 +91,11 @@ def prove(
     check_evidence(evidence)
     _require_files(folder, evidence)
     if suite_digest(evidence.suite, record.suite_variables) != evidence.suite.digest:
-        raise InputError("the suite is not the one that its digest names", where=folder.name)
+        raise InputError(
+            "the suite is not the one that its digest names",
+            where=folder.name,
+            next_step=SEND_AGAIN,
+        )
     judged = rejudged(folder, evidence, record, run_worker)
     other_code = None if judging_code() == record.judging else record.quantgate
     unequal = differences(evidence, judged.evidence)
@@ -100,7 +105,7 @@ def prove(
             where=str(folder),
             next_step=f"it was judged by other code: try it with quantgate {other_code}"
             if other_code is not None
-            else None,
+            else SEND_AGAIN,
         )
     _require_registered(folder, judged.evidence, registered)
     digests = evidence.variant
@@ -128,7 +133,11 @@ def _require_files(folder: Path, evidence: Evidence) -> None:
     manifest: sealed.Manifest[object] = sealed.read_manifest(folder / VARIANT, object)
     named = evidence.variant.files_digest, evidence.variant.manifest_digest
     if (manifest.files_digest, manifest.digest) != named:
-        raise InputError("the list of the variant's files is another one", where=VARIANT)
+        raise InputError(
+            "the list of the variant's files is another one",
+            where=VARIANT,
+            next_step=SEND_AGAIN,
+        )
 
 
 def _require_registered(folder: Path, judged: Evidence, registered: RegisteredFacts) -> None:
@@ -148,6 +157,7 @@ def _require_registered(folder: Path, judged: Evidence, registered: RegisteredFa
         raise InputError(
             f"the registered facts do not follow from the evidence: {_listed(tuple(differences))}",
             where=str(folder),
+            next_step="trust none of it before whoever registered it has said why",
         )
 
 
@@ -156,8 +166,17 @@ def _listed(texts: tuple[str, ...]) -> str:
     return "; ".join(texts[:_SHOWN]) + more
 
 
-def _named(error: InputError, folder: Path, path: Path) -> InputError:
-    """Say which bundle it is, and its file by the name that it has there."""
-    where = (error.where or "").replace(str(folder), "").strip("/")
-    inside = f" ({where})" if where and where != folder.name else ""
-    return InputError(f"{error.what}{inside}", where=str(path), next_step=None)
+@contextmanager
+def _told_of(path: Path, folder: Path, next_step: str | None = None) -> Iterator[None]:
+    """Say of a refusal which bundle it is, and its file by the name that it has there.
+
+    `next_step` stands in for what to do about a folder of a store: nobody has one here.
+    """
+    try:
+        yield
+    except InputError as error:
+        where = (error.where or "").replace(str(folder), "").strip("/")
+        inside = f" ({where})" if where and where != folder.name else ""
+        raise InputError(
+            f"{error.what}{inside}", where=str(path), next_step=next_step or error.next_step
+        ) from error

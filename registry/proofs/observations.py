@@ -16,6 +16,7 @@ from quantgate.pipelines.evaluation.observing import ObservationRecord, ObserveC
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.files.sealed import is_sealed, read_manifest, verify
 from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
+from quantgate.registry.proofs.archive import SEND_AGAIN
 
 _OBSERVATIONS = "observations"
 _UNFINISHED = ".unfinished"
@@ -49,6 +50,7 @@ class KeptObservations:
         raise InputError(
             f"does not hold what was observed of its answers ({call.module.rpartition('.')[2]})",
             where=self.place,
+            next_step=SEND_AGAIN,
         )
 
     def _of_the_same(self, request: ObserveCall) -> Iterator[Path]:

@@ -28,6 +28,7 @@ from quantgate.pipelines.gates.family import within_family
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.process.calls import RunWorker
 from quantgate.registry.evidence import Evidence, JudgedTranscript
+from quantgate.registry.proofs.archive import SEND_AGAIN
 from quantgate.registry.proofs.bundle import (
     TOKENIZER,
     BundleRecord,
@@ -172,7 +173,11 @@ def _require_same_runs(evidence: Evidence, references: Sequence[Run], runs: Sequ
     )
     for problem, holds in checks:
         if not holds:
-            raise InputError(problem, where=evidence.variant.identifier)
+            raise InputError(
+                problem,
+                where=evidence.variant.identifier,
+                next_step=SEND_AGAIN,
+            )
 
 
 def _unequal(place: str, recorded: JsonValue, judged: JsonValue) -> Iterator[str]:

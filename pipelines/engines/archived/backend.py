@@ -113,7 +113,11 @@ class ArchivedBackend(Backend, Generic[Options]):
         refuse_misfits(request, self.misfits(request.checkpoint, request.recipe))
         request.required_calibration()
         if missing := self.environment.missing():
-            raise ToolchainError(missing, where=request.recipe.name)
+            raise ToolchainError(
+                missing,
+                where=request.recipe.name,
+                next_step="`make setup-archived` makes it; or leave the recipe out",
+            )
         call = replace(call_of(self.package.worker, request), python=self.environment.python)
         reply = run_worker(call, WrittenFolder, on_progress)
         promised = tuple(tensor.name for tensor in layer_weights(request.checkpoint))

@@ -7,7 +7,7 @@ from llguidance import LLMatcher
 from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.errors import InputError, WorkerError
-from quantgate.pipelines.engines.binding.grammar import grammar_of
+from quantgate.pipelines.engines.binding.grammar import SIMPLER_SCHEMA, grammar_of
 from quantgate.pipelines.engines.binding.vocabularies import TokenBytes
 
 # Grammars that are kept; a suite has as many schemas as it likes.
@@ -62,7 +62,10 @@ class BoundAnswer:
         allowed = numpy.unpackbits(bits, count=count, bitorder="little").astype(numpy.bool_)
         if self._matcher.is_error():
             reason = self._matcher.get_error().partition("\n")[0]
-            raise InputError(f"a JSON schema is too much for its grammar: {reason}")
+            raise InputError(
+                f"a JSON schema is too much for its grammar: {reason}",
+                next_step=SIMPLER_SCHEMA,
+            )
         allowed[[token for token in self._ends if token < count]] = False
         allowed[[token for token in self._stops if token < count]] = self._matcher.is_accepting()
         return allowed

@@ -20,6 +20,7 @@ _SETTINGS: JsonObject = {
     "lenient": True,
 }
 # Else the only tokens that are allowed in a text without choice are those that a tokenizer would choose.
+SIMPLER_SCHEMA = "simplify the schema, or set `decode.constrained: false`"
 _NOTHING_FORCED = '%llguidance {"no_forcing": true}'
 _UNSATISFIABLE = "Unsatisfiable schema: "
 
@@ -34,17 +35,24 @@ def grammar_of(schema: str) -> str:
     try:
         whole = closed(json.loads(schema), _compiles)
     except RecursionError as error:
-        raise InputError("the JSON schema is nested too deep for a grammar") from error
+        raise InputError(
+            "the JSON schema is nested too deep for a grammar",
+            next_step=SIMPLER_SCHEMA,
+        ) from error
     if not isinstance(whole, dict):
         whole = {} if whole is True else {"enum": []}
     problem = _problem(whole)
     if problem.startswith(_UNSATISFIABLE):
         problem = problem.removeprefix(_UNSATISFIABLE)
         raise InputError(
-            f"the JSON schema allows nothing at one place: no answer could meet it ({problem})"
+            f"the JSON schema allows nothing at one place: no answer could meet it ({problem})",
+            next_step="mend the schema, so that some answer can meet it",
         )
     if problem:
-        raise InputError(f"no grammar can be made of the JSON schema: {problem}")
+        raise InputError(
+            f"no grammar can be made of the JSON schema: {problem}",
+            next_step=SIMPLER_SCHEMA,
+        )
     return f"{_NOTHING_FORCED}\nstart: %json {_set_up(whole)}"
 
 

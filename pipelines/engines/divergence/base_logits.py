@@ -17,6 +17,7 @@ import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.engines.loading_report import COPY_AGAIN
 from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
 
@@ -51,7 +52,11 @@ def read_windows(
             if left <= 0:
                 break
     if not windows:
-        raise InputError("holds no sequence of two tokens or more", where=str(sequences))
+        raise InputError(
+            "holds no sequence of two tokens or more",
+            where=str(sequences),
+            next_step="draw a corpus with longer rows (docs/corpora.md)",
+        )
     return tuple(windows)
 
 
@@ -64,7 +69,9 @@ def refuse_unknown(windows: Windows, vocabulary_size: int, sequences: Path) -> N
     highest = max(max(window) for window in windows)
     if highest >= vocabulary_size:
         raise InputError(
-            f"token id {highest} is none of the base's {vocabulary_size}", where=str(sequences)
+            f"token id {highest} is none of the base's {vocabulary_size}",
+            where=str(sequences),
+            next_step="take tokenizer and weights of one revision",
         )
 
 
@@ -101,7 +108,10 @@ class BaseLogits:
             OSError: where the disk is full.
         """
         if not numpy.isfinite(logits).all():
-            raise CheckpointError("the base's own logits are not finite")
+            raise CheckpointError(
+                "the base's own logits are not finite",
+                next_step=COPY_AGAIN,
+            )
         self._file.write(numpy.ascontiguousarray(logits, dtype=numpy.float32).data)
         self._file.flush()
 
@@ -114,7 +124,8 @@ class BaseLogits:
         if vocabulary_size != self.vocabulary_size:
             raise CheckpointError(
                 f"has {vocabulary_size} logits a token and the base {self.vocabulary_size}: "
-                "there is no divergence between different vocabularies"
+                "there is no divergence between different vocabularies",
+                next_step="take a variant that was made from this base",
             )
 
     def read(self, start: int, count: int) -> Logits:

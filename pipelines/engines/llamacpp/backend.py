@@ -208,5 +208,9 @@ def _calibration(request: BuildRequest) -> CalibrationTokens:
 
 def _options(recipe: Recipe) -> GgufOptions:
     if not isinstance(recipe.options, GgufOptions):
-        raise InputError(f"is not a recipe for llama.cpp ({recipe.format})", where=recipe.name)
+        raise InputError(
+            f"is not a recipe for llama.cpp ({recipe.format})",
+            where=recipe.name,
+            next_step="choose another recipe: `quantgate recipes` lists them",
+        )
     return recipe.options

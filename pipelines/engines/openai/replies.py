@@ -10,6 +10,7 @@ from quantgate.pipelines.engines.http.reply_json import require_shallow, whole_c
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.validation_wording import sentence
 
+OTHER_SERVER = "see what its log and its documentation say, or judge in another runtime"
 _LONGEST_PROBLEM = 400
 
 
@@ -92,7 +93,11 @@ def parsed_reply(prompt: Prompt, reply: JsonObject) -> Reply:
 def broken(prompt: Prompt, problem: str) -> ServiceError:
     """Return the error on a reply to a prompt."""
     short = problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]} …"
-    return ServiceError(short, where=f"item {prompt.item_id}")
+    return ServiceError(
+        short,
+        where=f"item {prompt.item_id}",
+        next_step=OTHER_SERVER,
+    )
 
 
 def _call(call: JsonObject) -> JsonValue:

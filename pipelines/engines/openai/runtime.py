@@ -134,7 +134,11 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
         """
         server = self.server
         if server.version is None:
-            raise InputError("its version is unknown", where=f"server {server.name}")
+            raise InputError(
+                "its version is unknown",
+                where=f"server {server.name}",
+                next_step="state it in the build file: `version:`",
+            )
         kv_cache = subject.kv_cache if isinstance(subject, Recipe) else "f16"
         return RuntimeIdentity(
             engine=server.engine,

@@ -15,6 +15,7 @@ from quantgate.pipelines.engines.http.client import Endpoint, ServerClient, nobo
 from quantgate.pipelines.engines.openai.dialects import Dialect, Place, dialect_of
 from quantgate.pipelines.engines.openai.messages import Serving
 from quantgate.pipelines.engines.openai.process import filled
+from quantgate.pipelines.engines.openai.replies import OTHER_SERVER
 from quantgate.pipelines.engines.stop_texts import TextOf
 from quantgate.pipelines.files.store import VARIANT_FILES
 
@@ -56,7 +57,11 @@ class Session:
             reply = self.client.post("/detokenize", body, "the text of token ids")
             text = reply.get(self.dialect.detokenized)
             if not isinstance(text, str):
-                raise ServiceError("/detokenize gives no text", where=f"server {self.server.name}")
+                raise ServiceError(
+                    "/detokenize gives no text",
+                    where=f"server {self.server.name}",
+                    next_step=OTHER_SERVER,
+                )
             return text
 
         return text_of_ids

@@ -144,11 +144,17 @@ def _asked(server: Server, program: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolchainError(
-            f"{asked} does not work ({error})", where=f"server {server.name}"
+            f"{asked} does not work ({error})",
+            where=f"server {server.name}",
+            next_step="run it by hand and mend what it says; or state `version:` in the build file",
         ) from error
     if done.returncode == NOT_STARTED:
         why = done.stdout.decode(errors="replace").strip()
-        raise ToolchainError(f"{asked} does not work ({why})", where=f"server {server.name}")
+        raise ToolchainError(
+            f"{asked} does not work ({why})",
+            where=f"server {server.name}",
+            next_step="run it by hand and mend what it says; or state `version:` in the build file",
+        )
     lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
     printed = _version_in([line.strip() for line in lines])
     if printed is None:

@@ -35,5 +35,6 @@ def model_class(config: object, folder: Path) -> Any:
         raise CheckpointError(
             f"{type(config).__name__} has no causal language model in transformers",
             where=str(folder / "config.json"),
+            next_step="name a checkpoint of a model that writes text on (a causal language model)",
         )
     return mapping[type(config)]

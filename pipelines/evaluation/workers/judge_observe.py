@@ -76,7 +76,9 @@ def _said(reply: JsonObject, model: str) -> str:
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(content, str | None):
         raise ServiceError(
-            "the reply has not just one choice with message.content", where=f"judge {model}"
+            "the reply has not just one choice with message.content",
+            where=f"judge {model}",
+            next_step="see that the judge's server speaks OpenAI's chat interface, and try again",
         )
     return content or ""
 

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel
 
+from quantgate.pipelines.checkpoints.config import COPY_AGAIN
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
@@ -58,7 +59,9 @@ def _embedder(folder: Path, max_tokens: int) -> Embed:
     ]
     if missing:
         raise CheckpointError(
-            f"lacks tensors of its architecture, the first is {missing[0]}", where=str(folder)
+            f"lacks tensors of its architecture, the first is {missing[0]}",
+            where=str(folder),
+            next_step=COPY_AGAIN,
         )
     tokenizer = read_tokenizer(folder).tokenizer
     tokenizer.enable_truncation(min(max_tokens, _context(model)))

@@ -44,7 +44,10 @@ def assign(groups: Sequence[Sequence[TypeChoice]], budget_bits: float) -> tuple[
         taken.append(rows.argmin(axis=0))
         best = rows.min(axis=0)
     if not numpy.isfinite(best[room]):
-        raise InputError("the cheapest types of all groups together are above the size budget")
+        raise InputError(
+            "the cheapest types of all groups together are above the size budget",
+            next_step="raise the recipe's `bits_per_weight`",
+        )
     chosen: list[TypeChoice] = []
     for choices, indices in zip(reversed(groups), reversed(taken), strict=True):
         choice = choices[int(indices[room])]

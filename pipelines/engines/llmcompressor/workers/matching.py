@@ -61,6 +61,7 @@ def matched_modules(model: PreTrainedModel, options: CompressedTensorsOptions) -
             raise CheckpointError(
                 f"targets {', '.join(options.targets)} match no layer",
                 where=str(model.name_or_path),
+                next_step="name layers in the recipe's `targets` that the checkpoint has",
             )
     return Matched(
         layers=layers,
@@ -79,6 +80,7 @@ def _attentions(model: PreTrainedModel) -> tuple[str, ...]:
         raise CheckpointError(
             "has no attention layer whose keys and values llm-compressor can quantize",
             where=str(model.name_or_path),
+            next_step="leave the KV cache as it is: choose a recipe without kv_fp8",
         )
     return attentions
 

@@ -67,11 +67,17 @@ def modifiers(
 
 def _scheme(options: CompressedTensorsOptions, targets: Sequence[str]) -> QuantizationScheme:
     if not options.scheme or not is_preset_scheme(options.scheme):
-        raise InputError(f"scheme {options.scheme} is unknown to compressed-tensors")
+        raise InputError(
+            f"scheme {options.scheme} is unknown to compressed-tensors",
+            next_step="choose another recipe: `quantgate recipes` lists them",
+        )
     scheme = preset_name_to_scheme(options.scheme, list(targets))
     if options.group_size is not None:
         if scheme.weights.group_size is None:
-            raise InputError(f"scheme {options.scheme} has no groups, so group_size has no meaning")
+            raise InputError(
+                f"scheme {options.scheme} has no groups, so group_size has no meaning",
+                next_step="leave `group_size` out of the recipe",
+            )
         scheme.weights = scheme.weights.model_copy(update={"group_size": options.group_size})
     return scheme
 

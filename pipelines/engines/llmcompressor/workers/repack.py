@@ -165,7 +165,9 @@ def _write_file(
     strays = [t.name for t in copied if t.name.rpartition(".")[2].startswith(_STRAY_PARTS)]
     if strays:
         raise CheckpointError(
-            f"{strays[0]} has no place in the {request.build.recipe.format} layout", where=str(file)
+            f"{strays[0]} has no place in the {request.build.recipe.format} layout",
+            where=str(file),
+            next_step="take a recipe of the compressed-tensors format, which holds it",
         )
     write_tensors(request.build.output / file.name, arrays, copied)
 

@@ -12,6 +12,7 @@ from quantgate.pipelines.engines.openai.dialects import first_choice
 from quantgate.pipelines.engines.openai.likeliest import NAN_REFUSED
 from quantgate.pipelines.engines.openai.log import is_over_the_file, kernels_in
 from quantgate.pipelines.engines.openai.messages import Served
+from quantgate.pipelines.engines.openai.replies import OTHER_SERVER
 from quantgate.pipelines.engines.openai.session import Session, session
 from quantgate.pipelines.engines.request_files import ProbeText, probe_texts
 from quantgate.pipelines.engines.requests import ProbeRequest, Prompt, ServedProbeReport
@@ -97,7 +98,11 @@ def _compare(served: Session, texts: list[ProbeText]) -> tuple[int, tuple[str, .
             return count, tuple(mismatched)
         tokens = reply.get("tokens")
         if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
-            raise ServiceError("/tokenize gives no token ids", where=f"text {text.id}")
+            raise ServiceError(
+                "/tokenize gives no token ids",
+                where=f"text {text.id}",
+                next_step=OTHER_SERVER,
+            )
         if tokens != list(text.token_ids):
             mismatched.append(text.id)
     return len(texts), tuple(mismatched)
@@ -140,7 +145,11 @@ def _logprob(value: JsonValue) -> bool:
     if value is None or value in _NO_NUMBERS:
         return False
     if isinstance(value, bool) or not isinstance(value, float | int):
-        raise ServiceError(f"a log probability is {str(value)[:40]!r}", where="the first prompt")
+        raise ServiceError(
+            f"a log probability is {str(value)[:40]!r}",
+            where="the first prompt",
+            next_step=OTHER_SERVER,
+        )
     return math.isfinite(value) and value > _CLAMPED
 
 

@@ -57,7 +57,11 @@ def measure(call: Served[SpeedRequest], on_progress: OnProgress) -> SpeedSample:
         peak = tree_peak_bytes(running.guard) if running and _on_processors(call) else None
     speeds = [speed for each in passes if (speed := each.stream.tokens_per_second) is not None]
     if not speeds:
-        raise ServiceError("its streams hold no second token", where=f"server {served.server.name}")
+        raise ServiceError(
+            "its streams hold no second token",
+            where=f"server {served.server.name}",
+            next_step="leave --speed out, or raise the suite's `max_tokens`",
+        )
     first = median(each.stream.first_seconds for each in passes)
     joules = [each.joules_per_token for each in passes if each.joules_per_token is not None]
     return SpeedSample(
@@ -106,7 +110,11 @@ def _ask(
     joules = energy.joules()
     stream = streamed(reply)
     if stream is None:
-        raise ServiceError("it does not stream its answer", where=f"server {served.server.name}")
+        raise ServiceError(
+            "it does not stream its answer",
+            where=f"server {served.server.name}",
+            next_step="leave --speed out, or name a server that streams",
+        )
     return _TimedAnswer(stream=stream, joules_per_token=joules / stream.tokens if joules else None)
 
 

@@ -19,6 +19,7 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogitsCall,
     Passage,
 )
+from quantgate.pipelines.engines.loading_report import COPY_AGAIN
 from quantgate.pipelines.engines.transformers.workers.forward import forward
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model
@@ -82,7 +83,9 @@ def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
     except Exception as error:
         reason = words_of(error)
         raise machine_trouble(reason) or CheckpointError(
-            f"makes no model with {call.changes}: {reason}", where=str(call.checkpoint)
+            f"makes no model with {call.changes}: {reason}",
+            where=str(call.checkpoint),
+            next_step=COPY_AGAIN,
         ) from error
 
 

@@ -3,6 +3,7 @@
 import json
 
 from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.loading_report import COPY_AGAIN
 from quantgate.pipelines.engines.transformers.expanding import ExpandCall, ExpandedFacts
 from quantgate.pipelines.engines.transformers.workers.expansion import expanded_tensors
 from quantgate.pipelines.files.json_files import read_json_object
@@ -25,7 +26,9 @@ def expand(call: ExpandCall, on_progress: OnProgress) -> ExpandedFacts:
     expanded = sum(tensor.was_low_bit for tensor in tensors)
     if not expanded:
         raise CheckpointError(
-            f"config.json says {call.format}, and no tensor is stored so", where=str(call.source)
+            f"config.json says {call.format}, and no tensor is stored so",
+            where=str(call.source),
+            next_step=COPY_AGAIN,
         )
     write_sharded(
         call.output,

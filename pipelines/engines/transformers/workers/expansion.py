@@ -20,6 +20,7 @@ from compressed_tensors.utils import match_name
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.loading_report import COPY_AGAIN
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_weight
 from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.files.json_files import read_json_object
@@ -165,7 +166,11 @@ def _scheme(module: str, declared: QuantizationConfig, folder: Path) -> Quantiza
     by_class = (s for s in schemes if any(map(_is_class_name, s.targets)))
     scheme = next(named, None) or next(by_class, None)
     if scheme is None:
-        raise CheckpointError(f"no group of config.json means {module}", where=str(folder))
+        raise CheckpointError(
+            f"no group of config.json means {module}",
+            where=str(folder),
+            next_step=COPY_AGAIN,
+        )
     return scheme
 
 
@@ -179,7 +184,11 @@ def _decompressor(
 ) -> Callable[[Parts], torch.Tensor]:
     layout = scheme.format or declared.format
     if layout not in BaseCompressor.registered_names():
-        raise CheckpointError(f"compressed-tensors has no layout {layout}", where=str(folder))
+        raise CheckpointError(
+            f"compressed-tensors has no layout {layout}",
+            where=str(folder),
+            next_step="take the full-precision checkpoint that it was made from",
+        )
     compressor = BaseCompressor.get_value_from_registry(layout)
 
     def decompress(parts: Parts) -> torch.Tensor:
@@ -197,7 +206,11 @@ def _compressed_shape(module: str, parts: Parts, folder: Path) -> tuple[int, ...
         return tuple(int(side) for side in read_array(parts["weight_shape"]))
     rows, *columns = parts[_PACKED].shape
     if parts[_PACKED].dtype != "U8" or len(columns) != 1:
-        raise CheckpointError(f"{module} does not say its shape", where=str(folder))
+        raise CheckpointError(
+            f"{module} does not say its shape",
+            where=str(folder),
+            next_step=COPY_AGAIN,
+        )
     return rows, 2 * columns[0]  # two values of four bits a byte
 
 

@@ -12,6 +12,7 @@ import torch
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.loading_report import COPY_AGAIN
 from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.formats.arrays import read_array
 from quantgate.pipelines.formats.packed.config import PARTS, PackedLayout
@@ -39,7 +40,9 @@ def dense_state(folder: Path, layout: PackedLayout, dtype: torch.dtype) -> dict[
     packed = {name: parts for name, parts in modules.items() if "qweight" in parts}
     if not packed:
         raise CheckpointError(
-            f"config.json says {layout.format}, and no layer holds a `qweight`", where=str(folder)
+            f"config.json says {layout.format}, and no layer holds a `qweight`",
+            where=str(folder),
+            next_step=COPY_AGAIN,
         )
     state: dict[str, torch.Tensor] = {}
     for tensor in tensors:
@@ -65,6 +68,7 @@ def dense_weight(
         raise CheckpointError(
             f"{name} lacks {lacking[0]}" if lacking else f"{name} has both weight and qweight",
             where=str(folder),
+            next_step=COPY_AGAIN,
         )
     arrays = {part: read_array(parts[part]) for part in needed}
     module = StoredModule(name=name, where=str(folder), arrays=arrays)

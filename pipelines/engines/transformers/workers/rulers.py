@@ -87,7 +87,10 @@ def _apply(ruler: Ruler, loaded: LoadedModel) -> None:
             update_offload_parameter(each.module, each.name, weight)
         rounded_weights += 1
     if ruler.weights is not None and not rounded_weights:
-        raise CheckpointError(f"{type(model).__name__} has no linear layer to round")
+        raise CheckpointError(
+            f"{type(model).__name__} has no linear layer to round",
+            next_step="take a checkpoint whose layers transformers makes as linear ones",
+        )
     if ruler.activations is not None:
         _round_activations(model, ruler.activations, head=ruler.head is not None)
 

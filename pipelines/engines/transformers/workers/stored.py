@@ -28,6 +28,7 @@ def read_tensor(stored: StoredTensor) -> torch.Tensor:
         raise CheckpointError(
             f"stores {stored.name} as {stored.dtype}, which torch has no type for",
             where=str(stored.file),
+            next_step="take a checkpoint in BF16, FP16 or F32",
         )
     if not stored.size_bytes:
         return torch.empty(stored.shape, dtype=dtype)

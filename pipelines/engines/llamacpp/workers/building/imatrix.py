@@ -145,7 +145,11 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
         tokens += len(packed.tokens)
         on_progress(Progress(done=sequences, total=total, what="importance matrix"))
     if not tokens:
-        raise InputError("has no tokens to calibrate with", where=str(call.calibration.file))
+        raise InputError(
+            "has no tokens to calibrate with",
+            where=str(call.calibration.file),
+            next_step="draw a corpus with longer rows (docs/corpora.md)",
+        )
     return _write(call, collector, sequences, tokens)
 
 

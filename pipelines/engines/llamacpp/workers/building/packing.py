@@ -37,6 +37,7 @@ def read_sequences(tokens: Path, vocabulary: int, *, longest: int) -> Iterator[l
                 raise InputError(
                     f"sequence {row['id']} has token ids outside the model's vocabulary of {vocabulary}",
                     where=str(tokens),
+                    next_step="take tokenizer and weights of one revision",
                 )
             if ids:
                 yield ids

@@ -43,7 +43,11 @@ def quantize(call: QuantizeCall, on_progress: OnProgress) -> QuantizeFacts:
         WorkerError: with llama.cpp's reason, where it fails; or where a tensor did not get its type.
     """
     if call.output.exists() and call.output.samefile(call.source):
-        raise InputError("source and output are the same file", where=str(call.source))
+        raise InputError(
+            "source and output are the same file",
+            where=str(call.source),
+            next_step="name another place for what is written",
+        )
     log = LlamaLog()
     _refuse_idle_rules(call)
     parameters, keep = _parameters(call)
@@ -66,7 +70,10 @@ def _parameters(
     parameters = llama_cpp.llama_model_quantize_default_params()
     number = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{call.file_type}", None)
     if number is None:
-        raise InputError(f"this llama.cpp knows no file type {call.file_type}")
+        raise InputError(
+            f"this llama.cpp knows no file type {call.file_type}",
+            next_step="choose another recipe: `quantgate recipes` lists them",
+        )
     parameters.ftype = number
     parameters.nthread = call.threads
     keep: list[object] = []
@@ -162,7 +169,10 @@ def _number(kind: str) -> int:
         InputError: where there is none.
     """
     if kind.upper() not in GGML_TYPES:
-        raise InputError(f"this llama.cpp knows no tensor type {kind}")
+        raise InputError(
+            f"this llama.cpp knows no tensor type {kind}",
+            next_step="name a type in the recipe that it knows (docs/recipes.md)",
+        )
     return GGML_TYPES[kind.upper()].number
 
 

@@ -100,7 +100,11 @@ class _SwappedModel:
                 sequences.append(ids[:-1][:left])
                 left -= len(sequences[-1])
         if not sequences:
-            raise InputError("holds no sequence of two tokens or more", where=str(corpus.file))
+            raise InputError(
+                "holds no sequence of two tokens or more",
+                where=str(corpus.file),
+                next_step="draw a corpus with longer rows (docs/corpora.md)",
+            )
         return list(pack(iter(sequences), self._batch_tokens))
 
     def _pass(self, sink: BaseLogits | DivergenceSums) -> None:

@@ -71,7 +71,9 @@ def _outline(settings: JsonObject, where: str) -> tuple[Any, ModelOutline]:
             model = AutoModelForCausalLM.from_config(config)
     except Exception as error:  # whatever a configuration makes its class raise
         raise CheckpointError(
-            f"transformers makes no model of its keys: {words_of(error)}", where=where
+            f"transformers makes no model of its keys: {words_of(error)}",
+            where=where,
+            next_step="fetch the file again; or take the checkpoint that it was made from",
         ) from error
     config.architectures = [type(model).__name__]
     heads = config.num_attention_heads
