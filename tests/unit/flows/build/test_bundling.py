@@ -142,6 +142,7 @@ def test_a_byte_that_was_altered_anywhere_is_noticed(bundle: Path, tmp_path: Pat
         with pytest.raises(InputError) as refused:
             check_bundle(altered)
         assert refused.value.where == str(altered), place
+        assert refused.value.next_step, place
 
 
 @pytest.mark.parametrize("length", [0, 100, 512, 5000, -1, -512])
@@ -181,8 +182,9 @@ def test_a_forger_who_renews_the_digests_is_found_by_the_transcripts(
 ) -> None:
     folder = unpacked(bundle, tmp_path / "content")
     edit(folder / file, before, after)
-    with pytest.raises(InputError, match=problem):
+    with pytest.raises(InputError, match=problem) as refused:
         check_bundle(resealed(folder, tmp_path / "forged.bundle"))
+    assert refused.value.next_step
 
 
 def test_registered_facts_that_were_left_out_are_missed(bundle: Path, tmp_path: Path) -> None:
