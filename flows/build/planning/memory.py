@@ -21,6 +21,8 @@ from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.files.sealed_values import Sealed
 
 _MOST_SHOWN = 4
+_MOST_DIGITS = 9
+"""Of gigabytes: a byte."""
 
 
 def refuse_beyond_memory(build: LocalBuild) -> None:
@@ -37,8 +39,9 @@ def refuse_beyond_memory(build: LocalBuild) -> None:
     ]
     if not beyond:
         return
+    digits = _telling_digits(memory_bytes, min(each.need.size_bytes for each in beyond))
     sentences = [
-        f"\n  {each.step} {each.unit} needs about {each.need.size_bytes / 1e9:.1f} GB"
+        f"\n  {each.step} {each.unit} needs about {each.need.size_bytes / 1e9:.{digits}f} GB"
         for each in beyond
     ]
     shown = "".join(sentences[:_MOST_SHOWN])
@@ -50,10 +53,18 @@ def refuse_beyond_memory(build: LocalBuild) -> None:
         steps.append("have a server answer that holds it (`servers:` and `judge_in:`)")
     steps.append(f"set {MEMORY_VARIABLE} in gigabytes if there is more than that")
     raise ToolchainError(
-        f"this machine's memory of {memory_bytes / 1e9:.1f} GB does not hold:{shown}{more}",
+        f"this machine's memory of {memory_bytes / 1e9:.{digits}f} GB does not hold:{shown}{more}",
         where=plan.checkpoint.source,
         next_step="; or ".join(steps),
     )
+
+
+def _telling_digits(memory_bytes: int, needed_bytes: int) -> int:
+    """Return with how many decimals in gigabytes what is needed reads as more than what there is."""
+    for digits in range(1, _MOST_DIGITS):
+        if round(memory_bytes / 1e9, digits) < round(needed_bytes / 1e9, digits):
+            return digits
+    return _MOST_DIGITS
 
 
 def _offloading_helps(build: LocalBuild, beyond: Sequence[UnitNeed]) -> bool:

@@ -1,5 +1,6 @@
 """What a build needs of memory is known before it begins; what does not fit is refused, or read from disk."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,19 @@ def test_what_memory_does_not_hold_is_refused_with_what_helps(tmp_path: Path) ->
     assert "memory of 60.0 GB does not hold:" in refused.value.what
     assert f"build {variant.identifier} needs about" in refused.value.what
     assert "--offload" in (refused.value.next_step or "")
+
+
+def test_what_is_needed_never_reads_as_what_there_is(tmp_path: Path) -> None:
+    build, _ = large(tmp_path)
+    need = max(each.need.size_bytes for each in unit_needs(build))
+    just_less = replace(build, settings=replace(build.settings, memory_bytes=need - 20_000_000))
+    with pytest.raises(ToolchainError) as refused:
+        refuse_beyond_memory(just_less)
+    (there,) = re.findall(r"memory of ([0-9.]+) GB", refused.value.what)
+    assert all(
+        float(each) > float(there)
+        for each in re.findall(r"needs about ([0-9.]+) GB", refused.value.what)
+    )
 
 
 def test_with_offload_a_build_takes_its_largest_layer_and_what_memory_there_is(
