@@ -53,10 +53,10 @@ class BoundedHttp:
         import httpx
 
         self._most_bytes = most_bytes
+        self._http = httpx.AsyncClient(**options, timeout=None, follow_redirects=False)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._http = httpx.AsyncClient(**options, timeout=None, follow_redirects=False)
 
     def request(self, method: str, path: str, body: bytes | None, seconds: float) -> HttpReply:
         """Return the whole reply.

@@ -6,14 +6,16 @@ key goes into the request's header and nowhere else: should a server repeat it i
 """
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
+from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
 from quantgate.pipelines.domain.secrets import Secret, redacted
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.engines.http.bounded_http import BoundedHttp, HttpReply, UnboundedError
@@ -28,7 +30,10 @@ _READY_SECONDS = 5.0
 _LONGEST_MESSAGE = 400
 _LONGEST_NUMBER = 12
 _LOGIN = (401, 403)
-_AGAIN = "run the same command again when it answers: what was answered is kept"
+_AGAIN = (
+    "start it or correct its address, and run the same command again: what was answered is kept"
+)
+_CERTIFICATE = "name the file with the certificate that it, or who signed it, has in SSL_CERT_FILE"
 _SLOW = "let one answer take longer, or ask for fewer at once; what was answered is kept"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -72,12 +77,13 @@ class ServerClient:
         self._died, self._pause = died, pause
         key = endpoint.api_key
         headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
-        self._http = BoundedHttp(
+        self._http = _opened(
             {
                 "base_url": endpoint.url,
                 "headers": {"Accept-Encoding": "identity", **headers},
                 "limits": httpx.Limits(max_connections=endpoint.connections),
                 "trust_env": urlsplit(endpoint.url).hostname not in _LOOPBACK,
+                "verify": httpx.create_ssl_context(),  # hears SSL_CERT_FILE, on this machine as well
             }
         )
 
@@ -175,6 +181,8 @@ class ServerClient:
         except UnboundedError as error:
             raise self._error(what, str(error)) from error
         except httpx.HTTPError as error:
+            if isinstance(_cause(error), ssl.SSLCertVerificationError):
+                raise self._error(what, str(error), _CERTIFICATE) from error
             return _Setback(problem=str(error) or type(error).__name__, wait_seconds=None)
         code = response.status
         if response.is_success or code in _NO_SUCH_PATH:
@@ -208,6 +216,31 @@ class ServerClient:
         return ServiceError(
             f"{what}: {_short(redacted(problem))}", where=self._endpoint.url, next_step=next_step
         )
+
+
+def _opened(options: Mapping[str, Any]) -> BoundedHttp:
+    """Open a pool of connections.
+
+    Raises:
+        InputError: where the environment names a proxy whose address is none, or that needs another package.
+    """
+    import httpx
+
+    try:
+        return BoundedHttp(options)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise InputError(
+            f"the proxy that the environment names cannot be used ({error})",
+            where=str(options["base_url"]),
+            next_step="correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the server in NO_PROXY",
+        ) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error at the bottom: httpx and httpcore wrap what the connection raised."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

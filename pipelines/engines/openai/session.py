@@ -145,7 +145,7 @@ def _served(client: ServerClient, serving: Serving) -> str:
     name = filled((server.model_name or "{model}",), values)[0]
     if not dialect_of(server.engine).lists_models:
         return name  # it loads what it is asked for, and its replies say what that was
-    listed = _models(client, server)
+    listed = listed_models(client, server)
     if server.model_name:
         served = name if name in listed else None
     else:
@@ -167,8 +167,12 @@ def _folder(path: Path) -> Path:
     return folder.parent if folder.name == VARIANT_FILES else folder
 
 
-def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
-    """Names of all models, each with the path it was loaded from where the list tells it (vLLM's `root`)."""
+def listed_models(client: ServerClient, server: Server) -> dict[str, str | None]:
+    """Return all models' names, each with the path it was loaded from where that is told (vLLM's `root`).
+
+    Raises:
+        ServiceError: where the server gives no such list.
+    """
     reply = client.get("/v1/models", f"the models of {server.name}")
     rows = reply.get("data") if reply else None
     if not isinstance(rows, list):

@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.server import GPU, Server, decides_tokens
 from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
 from quantgate.pipelines.engines.openai.dialects import dialect_of
-from quantgate.pipelines.engines.openai.session import api_key, reported_version
+from quantgate.pipelines.engines.openai.session import api_key, listed_models, reported_version
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.process.devices.engines import chosen_devices
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
@@ -121,7 +121,7 @@ def _reported(server: Server) -> str | None:
     try:
         # Unreachable is told here.
         if dialect_of(server.engine).lists_models:
-            client.get("/v1/models", f"the models of {server.name}")
+            listed_models(client, server)
         else:
             client.get("/health", f"the state of {server.name}")
         return reported_version(client, server)

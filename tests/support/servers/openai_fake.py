@@ -102,9 +102,9 @@ class FakeEngine:
         return reply
 
 
-def fake_server(engine: FakeEngine) -> AbstractContextManager[str]:
-    """Serve in threads; gives the URL."""
-    return served_in_threads(_handler(engine))
+def fake_server(engine: FakeEngine, certificate: Path | None = None) -> AbstractContextManager[str]:
+    """Serve in threads, by TLS with a certificate; gives the URL."""
+    return served_in_threads(_handler(engine), certificate)
 
 
 def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:

@@ -1,15 +1,18 @@
 import re
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
-from quantgate.pipelines.domain.errors import ServiceError, WorkerError
+from quantgate.pipelines.domain.errors import InputError, ServiceError, WorkerError
 from quantgate.pipelines.domain.secrets import Secret
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
 from quantgate.pipelines.engines.http.patience import Patience
+from tests.support.servers.certificates import self_signed
 from tests.support.servers.openai_fake import FakeEngine, Fault, fake_server
 
 BODY: JsonObject = {"prompt": [5, 6]}
@@ -90,7 +93,7 @@ def test_a_model_that_is_not_there_is_a_refusal_and_no_missing_path() -> None:
         (Fault(status=401), None, r"name the variable with its key \(api_key_env\)"),
         (Fault(status=403), "sk-1", r"give it a key that may do this \(api_key_env\)"),
         (Fault(status=404), None, "whether it still has the model"),
-        (Fault(status=503), None, "run the same command again when it answers"),
+        (Fault(status=503), None, "start it or correct its address"),
         (Fault(seconds=0.5), None, "let one answer take longer"),
     ],
 )
@@ -204,3 +207,30 @@ def test_a_path_that_is_not_there_is_none_where_it_may_be_missing() -> None:
         assert client.post_if_there("/tokenize", {"content": "x"}, "tokens") is None
         assert client.ready()
         client.close()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "foo://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(InputError, match="the proxy that the environment names") as caught:
+        ServerClient(Endpoint(url="http://desk.example", timeout_seconds=1.0, connections=1))
+    assert "NO_PROXY" in str(caught.value.next_step)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_at_once_and_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = self_signed(tmp_path)
+    with fake_server(FakeEngine(), certificate) as url:
+        endpoint = Endpoint(url=url, timeout_seconds=5.0, connections=1)
+        with (
+            closing(ServerClient(endpoint)) as client,
+            pytest.raises(ServiceError, match="certificate verify failed") as caught,
+        ):
+            client.post("/v1/completions", BODY, "item one")
+        assert "SSL_CERT_FILE" in str(caught.value.next_step)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with closing(ServerClient(endpoint)) as client:
+            assert client.post("/v1/completions", BODY, "item one")["model"] == "model"

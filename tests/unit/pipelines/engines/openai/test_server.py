@@ -119,6 +119,14 @@ def test_a_variant_is_asked_for_by_its_folder_in_the_store_and_not_by_the_one_of
     assert str(site.model) in str(caught.value.next_step), "what has to be served there"
 
 
+def test_an_address_without_openais_interface_is_refused_while_planning(site: Site) -> None:
+    with fake_server(site.engine(engine="other")) as url:
+        beside = site.server(url=f"{url}/elsewhere", engine="other")
+        with pytest.raises(ServiceError, match="gives no list of models") as caught:
+            identified(beside)
+    assert f"{url}/elsewhere/v1" in str(caught.value.next_step)
+
+
 def test_a_name_alone_is_not_guessed(site: Site) -> None:
     engine = site.engine(engine="other")
     with fake_server(engine) as url, pytest.raises(ServiceError, match="it serves model") as caught:
