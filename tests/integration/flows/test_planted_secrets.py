@@ -25,7 +25,7 @@ servers:
     formats: [gguf]
     url: {url}
     api_key_env: DESK_API_KEY
-    model_name: "{folder}"
+    model_name: "{{folder}}"
 """
 
 
