@@ -15,6 +15,12 @@ CallFormat = Literal[
     "glm",
     "gemma",
     "granite",
+    "harmony",
+    "kimi",
+    "cohere",
+    "minimax",
+    "nemotron",
+    "olmo",
 ]
 
 AnyCallFormat = CallFormat | Literal["auto"]

@@ -115,6 +115,66 @@ def as_granite(calls: Sequence[Call]) -> str:
     return f"<|tool_call|>{as_json(calls)}"
 
 
+def as_harmony(calls: Sequence[Call]) -> str:
+    """gpt-oss: as OpenAI's library renders it, and as a model writes it after its thoughts."""
+    return "<|start|>assistant".join(
+        f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>{json.dumps(given)}<|call|>"
+        for name, given in calls
+    )
+
+
+def as_harmony_template(calls: Sequence[Call]) -> str:
+    """gpt-oss: as its chat template writes it, the recipient before the channel."""
+    return "".join(
+        f"<|start|>assistant to=functions.{name}<|channel|>commentary json"
+        f"<|message|>{json.dumps(given)}<|call|>"
+        for name, given in calls
+    )
+
+
+def as_kimi(calls: Sequence[Call]) -> str:
+    """Kimi K2."""
+    each = "".join(
+        f"<|tool_call_begin|>functions.{name}:{at}<|tool_call_argument_begin|>{json.dumps(given)}"
+        "<|tool_call_end|>"
+        for at, (name, given) in enumerate(calls)
+    )
+    return f"<|tool_calls_section_begin|>{each}<|tool_calls_section_end|>"
+
+
+def as_cohere(calls: Sequence[Call]) -> str:
+    """Command R7B and A."""
+    listed = [
+        {"tool_call_id": str(at), "tool_name": name, "parameters": given}
+        for at, (name, given) in enumerate(calls)
+    ]
+    return f"<|START_ACTION|>{json.dumps(listed, indent=4)}<|END_ACTION|>"
+
+
+def as_minimax(calls: Sequence[Call]) -> str:
+    """MiniMax M2."""
+    each = "\n".join(
+        f'<invoke name="{name}">\n'
+        + "".join(
+            f'<parameter name="{k}">{_between_tags(v)}</parameter>\n' for k, v in given.items()
+        )
+        + "</invoke>"
+        for name, given in calls
+    )
+    return f"<minimax:tool_call>\n{each}\n</minimax:tool_call>"
+
+
+def as_nemotron(calls: Sequence[Call]) -> str:
+    """Nemotron."""
+    return f"<TOOLCALL>{as_json(calls)}</TOOLCALL>"
+
+
+def as_olmo(calls: Sequence[Call]) -> str:
+    """Olmo 3."""
+    each = [f"{name}({', '.join(f'{k}={v!r}' for k, v in given.items())})" for name, given in calls]
+    return "<function_calls>" + "\n".join(each) + "</function_calls>"
+
+
 def _between_tags(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -134,5 +194,12 @@ WRITERS: Mapping[str, tuple[str, Write]] = {
     "glm": ("glm", as_glm),
     "gemma": ("gemma", as_gemma),
     "granite": ("granite", as_granite),
+    "harmony": ("harmony", as_harmony),
+    "harmony, template": ("harmony", as_harmony_template),
+    "kimi": ("kimi", as_kimi),
+    "cohere": ("cohere", as_cohere),
+    "minimax": ("minimax", as_minimax),
+    "nemotron": ("nemotron", as_nemotron),
+    "olmo": ("olmo", as_olmo),
 }
 """Every layout: the format's name, and what writes it."""

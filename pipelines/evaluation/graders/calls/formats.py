@@ -3,20 +3,23 @@
 `auto` decides by what the answer holds, in this order, and then reads that one format; an answer that
 begins in a format and breaks its rules is refused, never tried as another:
 
-1. `[TOOL_CALLS]` → mistral; 2. DeepSeek's marker of calls → deepseek; 3. `<tool_call>` → hermes where a
-brace follows, qwen_coder where `<function=` does, granite where a bracket does, else glm; 4. `<function=`
-→ functionary where a brace follows the name, else qwen_coder; 5. `<|tool_call|>` → granite;
-6. `<|python_tag|>` → llama; 7. a fence named `tool_code` → gemma; 8. an answer that is all JSON (one fence
-around it is tolerated) → openai where it holds `tool_calls`, else json; 9. an answer that is all one
-bracketed list of Python calls → pythonic; 10. anything else calls nothing.
+1. `[TOOL_CALLS]` → mistral; 2. DeepSeek's marker of calls → deepseek; 3. `to=functions.` → harmony;
+4. Kimi's marker, or `functions.f:0{` → kimi; 5. `<|START_ACTION|>`, or a list with `tool_name` → cohere;
+6. `<minimax:tool_call>` → minimax, `<TOOLCALL>` → nemotron, `<function_calls>` → olmo; 7. `<tool_call>` →
+hermes where a brace follows, qwen_coder where `<function=` does, granite where a bracket does, else glm;
+8. `<function=` → functionary where a brace follows the name, else qwen_coder; 9. `<|tool_call|>` → granite;
+10. `<|python_tag|>` → llama; 11. a fence named `tool_code` → gemma; 12. an answer that is all JSON (one
+fence around it is tolerated) → openai where it holds `tool_calls`, else json; 13. an answer that is all one
+bracketed list of Python calls → pythonic; 14. anything else calls nothing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from quantgate.pipelines.domain.suites.call_format import CallFormat
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.graders.calls import headed
 from quantgate.pipelines.evaluation.graders.calls import markup as call_markup
 from quantgate.pipelines.evaluation.graders.calls.python import python_calls
 from quantgate.pipelines.evaluation.graders.calls.read import (
@@ -38,6 +41,15 @@ _TAG = re.compile(r"<tool_call>\s*(?P<next><function=|[{\[]|)")
 _FUNCTION = re.compile(r"<function=[^>\s]{1,200}>\s*(?P<brace>\{?)")
 _JSON = re.compile(r"\A(\{|\[\s*[{\]])")
 _PYTHONIC = re.compile(r"\A\[\s*[A-Za-z_][\w.]{0,200}\s*\(")
+_BY_NAME: Mapping[str, Callable[[str], ReadCalls]] = {
+    "mistral": call_markup.mistral,
+    "deepseek": call_markup.deepseek,
+    "harmony": headed.harmony,
+    "kimi": headed.kimi,
+    "cohere": headed.cohere,
+    "nemotron": headed.nemotron,
+    "olmo": headed.olmo,
+}
 _ONE_CALL = re.compile(r"\A[A-Za-z_][\w.]{0,200}\s*\(")
 
 
@@ -68,12 +80,12 @@ def _read(said: str, form: CallFormat | None, tools: Mapping[str, JsonObject]) -
             return _gemma(said)
         case "granite":
             return _granite(said)
-        case "mistral":
-            return call_markup.mistral(said)
-        case "deepseek":
-            return call_markup.deepseek(said)
-        case _:
+        case "hermes" | "functionary" | "qwen_coder" | "glm":
             return _tagged(said, form, tools)
+        case "minimax":
+            return headed.minimax(said, tools)
+        case _:
+            return _BY_NAME[form](said)
 
 
 def _tagged(said: str, form: CallFormat, tools: Mapping[str, JsonObject]) -> ReadCalls:
@@ -92,6 +104,8 @@ def _detected(said: str) -> CallFormat | None:
         return "mistral"
     if call_markup.DEEPSEEK in said:
         return "deepseek"
+    if form := _detected_headed(said):
+        return form
     if tag := _TAG.search(said):
         by_next: dict[str, CallFormat] = {"{": "hermes", "[": "granite", "<function=": "qwen_coder"}
         return by_next.get(tag["next"], "glm")
@@ -104,6 +118,21 @@ def _detected(said: str) -> CallFormat | None:
     if "```tool_code" in said:
         return "gemma"
     return _detected_bare(said)
+
+
+def _detected_headed(said: str) -> CallFormat | None:
+    if headed.HARMONY in said:
+        return "harmony"
+    if headed.is_kimi(said):
+        return "kimi"
+    if headed.is_cohere(said):
+        return "cohere"
+    marked: dict[str, CallFormat] = {
+        headed.MINIMAX: "minimax",
+        headed.NEMOTRON: "nemotron",
+        headed.OLMO: "olmo",
+    }
+    return next((form for marker, form in marked.items() if marker in said), None)
 
 
 def _detected_bare(said: str) -> CallFormat | None:

@@ -61,7 +61,7 @@ def blocks(text: str, opening: str, closing: str, *, closed: bool = False) -> li
 
 def hermes(text: str) -> ReadCalls:
     """`<tool_call>{"name": …, "arguments": …}</tool_call>`, one for each call (Hermes, Qwen)."""
-    return _each(blocks(text, "<tool_call>", "</tool_call>"), _json_call, "hermes")
+    return each_block(blocks(text, "<tool_call>", "</tool_call>"), _json_call, "hermes")
 
 
 def functionary(text: str) -> ReadCalls:
@@ -71,7 +71,7 @@ def functionary(text: str) -> ReadCalls:
         name, closed, arguments = block.partition(">")
         return named_call(name, arguments) if closed else Refused(reason="a function tag is open")
 
-    return _each(blocks(text, "<function=", "</function>"), call_in, "functionary")
+    return each_block(blocks(text, "<function=", "</function>"), call_in, "functionary")
 
 
 def qwen_coder(text: str, tools: Tools) -> ReadCalls:
@@ -83,10 +83,10 @@ def qwen_coder(text: str, tools: Tools) -> ReadCalls:
         if matched is None:
             return Refused(reason=f"a function's tags are not closed: {shorten(block)!r}")
         name, body = matched[1], matched[2].strip()
-        return _tagged(name, _parameters(body), tools)
+        return between_tags(name, _parameters(body), tools)
 
     if "<tool_call>" in text:
-        return _each(blocks(text, "<tool_call>", "</tool_call>"), call_in, "qwen_coder")
+        return each_block(blocks(text, "<tool_call>", "</tool_call>"), call_in, "qwen_coder")
     bare = blocks(text, "<function=", "</function>", closed=True)
     if isinstance(bare, Refused):
         return bare
@@ -98,9 +98,9 @@ def glm(text: str, tools: Tools) -> ReadCalls:
 
     def call_in(block: str) -> Call | Refused:
         name, *pairs = block.split("<arg_key>")
-        return _tagged(name.strip(), [_pair(pair) for pair in pairs], tools)
+        return between_tags(name.strip(), [_pair(pair) for pair in pairs], tools)
 
-    return _each(blocks(text, "<tool_call>", "</tool_call>", closed=True), call_in, "glm")
+    return each_block(blocks(text, "<tool_call>", "</tool_call>", closed=True), call_in, "glm")
 
 
 def mistral(text: str) -> ReadCalls:
@@ -131,12 +131,13 @@ def deepseek(text: str) -> ReadCalls:
 
     if not inner.strip().startswith(_DEEPSEEK_CALL[0]):
         return Refused(reason="no call stands between the markers of calls")
-    return _each(blocks(inner.strip(), *_DEEPSEEK_CALL), call_in, "deepseek")
+    return each_block(blocks(inner.strip(), *_DEEPSEEK_CALL), call_in, "deepseek")
 
 
-def _each(
+def each_block(
     contents: list[str] | Refused, read: Callable[[str], Call | Refused], form: str
 ) -> ReadCalls:
+    """Return the calls that are read of all blocks, or the first refusal."""
     return (
         contents if isinstance(contents, Refused) else gathered([read(b) for b in contents], form)
     )
@@ -234,7 +235,8 @@ def _pair(pair: str) -> tuple[str, str] | Refused:
     return matched["key"].strip(), matched["value"]
 
 
-def _tagged(name: str, pairs: list[tuple[str, str] | Refused], tools: Tools) -> Call | Refused:
+def between_tags(name: str, pairs: list[tuple[str, str] | Refused], tools: Tools) -> Call | Refused:
+    """Return a call whose arguments stood between tags: each text gets the type that its tool declares."""
     if _NAME.fullmatch(name) is None:
         return Refused(reason="a call has no name")
     arguments: JsonObject = {}

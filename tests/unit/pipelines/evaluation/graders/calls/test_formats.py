@@ -52,6 +52,22 @@ NASTY = (
     "[f(a=" + "(" * 50_000,
     "f" + ".f" * 40_000 + "()",
     "<parameter=" * 20_000,
+    "to=functions.",
+    "to=functions.f",
+    "to=functions.f json{",
+    "<|tool_call_begin|>functions.f:0",
+    "functions.f:0{",
+    "to=functions.f " * 20_000,
+    "functions.f:0 " * 20_000,
+    "<|START_ACTION|>[{",
+    '<|START_ACTION|>[{"tool_call_id": "0"}]',
+    "<minimax:tool_call>",
+    "<minimax:tool_call>f</minimax:tool_call>",
+    '<minimax:tool_call><invoke name="f"></minimax:tool_call>',
+    '<invoke name="f">' * 10_000,
+    '<minimax:tool_call><invoke name="f">' + '<parameter name="a">' * 10_000,
+    "<TOOLCALL>",
+    "<function_calls>f(</function_calls>",
     "<think>" * 1000,
     "x" * 1_000_000,
 )
@@ -91,6 +107,7 @@ def test_no_text_makes_a_reader_raise_or_invent_calls(text: str, form: str) -> N
         "[]",
         '{"answer": 5}',
         '{"name": "Bob", "age": 5}',
+        "Their functions.search takes a query.",
     ],
 )
 def test_plain_answers_call_nothing(text: str, form: str) -> None:
@@ -110,6 +127,18 @@ def test_plain_answers_call_nothing(text: str, form: str) -> None:
         '[TOOL_CALLS]search[CALL_ID]abc123def[ARGS]{"limit": 3}',
         "<tool_call>search<arg_key>limit</arg_key><arg_value>3</arg_value></tool_call>",
         '<|tool_call|>[{"name": "search", "arguments": {"limit": 3}}]<|/tool_call|>',
+        "<|channel|>commentary<|message|>Let me look.<|end|><|start|>assistant<|channel|>commentary "
+        'to=functions.search <|constrain|>json<|message|>{"limit": 3}<|call|>',
+        # Special tokens dropped: by our runtimes those that mark no thoughts, by servers all.
+        '<|start|>assistant<|channel|>commentary to=functions.search json<|message|>{"limit": 3}',
+        'analysisThey want three.assistantcommentary to=functions.search json{"limit": 3}',
+        'assistant to=functions.searchcommentary json{"limit": 3}',
+        "I will look.<|tool_calls_section_begin|><|tool_call_begin|>search:0"
+        '<|tool_call_argument_begin|>{"limit": 3}<|tool_call_end|><|tool_calls_section_end|>',
+        'I will look.functions.search:0{"limit": 3}',
+        '[{"tool_call_id": "0", "tool_name": "search", "parameters": {"limit": 3}}]',
+        '<minimax:tool_call><invoke name="search"><parameter name="limit">3</parameter></invoke>',
+        "<function_calls>\nsearch(limit=3)\n</function_calls>",
     ],
 )
 def test_what_servers_strip_is_stripped(text: str) -> None:
@@ -138,6 +167,13 @@ def test_what_servers_strip_is_stripped(text: str) -> None:
         ("<tool_call>f<arg_key>a</arg_key></tool_call>", "not closed"),
         ("<tool_call><function=f><parameter=a>1</function></tool_call>", "not closed"),
         ('<tool_call>{"answer": 5}</tool_call>', "not one call"),
+        ('to=functions.f json{"a": 1} Done!', "text after a call"),
+        ("to=functions.f please", "without arguments"),
+        ('functions.f:0{"a": 1}functions.g', "text after a call"),
+        ('<|START_ACTION|>[{"parameters": {}}]', "no name"),
+        ('[{"tool_name": "f"}]', "0 sets"),
+        ("<minimax:tool_call>f</minimax:tool_call>", "no call stands"),
+        ("<TOOLCALL>[]</TOOLCALL> and <TOOLCALL>[]</TOOLCALL>", "text after a call"),
         ('<tool_call>{"name":"f","arguments":{}}</tool_call><tool_call>f</tool_call>', "not JSON"),
     ],
 )
@@ -200,3 +236,25 @@ def test_the_tool_call_grader_reads_other_formats_where_it_is_told_to() -> None:
     assert (twice.correct, twice.reason) == (False, "2 calls instead of one")
     silent = pure_grader("tool_call", format="auto").grade("I would rather not.", item)
     assert (silent.correct, silent.reason) == (False, "missing call: nothing is called")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'commentary to=functions.search json{"limit": 3}assistantcommentary to=functions.geo.find '
+        'json{"exact": true}',
+        'functions.search:0{"limit": 3}functions.geo.find:1{"exact": true}',
+    ],
+)
+def test_headers_tell_calls_where_a_runtime_dropped_all_special_tokens(text: str) -> None:
+    found = read(text)
+    assert isinstance(found, Calls)
+    assert found.calls == (call("search", {"limit": 3}), call("geo.find", {"exact": True}))
+
+
+def test_a_call_after_thoughts_in_harmony_is_graded_and_its_thoughts_call_nothing() -> None:
+    item = expecting({"name": "f", "arguments": {"a": 1}})
+    thought = "<|channel|>analysis<|message|>Not to=functions.g json{}.<|end|><|start|>assistant"
+    said = f'{thought}<|channel|>commentary to=functions.f json<|message|>{{"a": 1}}'
+    assert pure_grader("tool_call", format="auto").grade(said, item).correct
+    assert pure_grader("tool_call", format="harmony").grade(said, item).correct
