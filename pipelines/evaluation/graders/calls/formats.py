@@ -44,7 +44,6 @@ _PYTHONIC = re.compile(r"\A\[\s*[A-Za-z_][\w.]{0,200}\s*\(")
 _BY_NAME: Mapping[str, Callable[[str], ReadCalls]] = {
     "mistral": call_markup.mistral,
     "deepseek": call_markup.deepseek,
-    "harmony": headed.harmony,
     "kimi": headed.kimi,
     "cohere": headed.cohere,
     "nemotron": headed.nemotron,
@@ -82,6 +81,8 @@ def _read(said: str, form: CallFormat | None, tools: Mapping[str, JsonObject]) -
             return _granite(said)
         case "hermes" | "functionary" | "qwen_coder" | "glm":
             return _tagged(said, form, tools)
+        case "harmony":
+            return headed.harmony(said, tools)
         case "minimax":
             return headed.minimax(said, tools)
         case _:

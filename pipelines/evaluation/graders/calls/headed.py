@@ -7,6 +7,7 @@ between markers that are text, or leave bare JSON behind.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.evaluation.graders.calls.markup import (
@@ -19,6 +20,7 @@ from quantgate.pipelines.evaluation.graders.calls.markup import (
 from quantgate.pipelines.evaluation.graders.calls.python import python_calls
 from quantgate.pipelines.evaluation.graders.calls.read import (
     Call,
+    Calls,
     NoCall,
     ReadCalls,
     call_of,
@@ -35,11 +37,12 @@ COHERE = "<|START_ACTION|>"
 MINIMAX = "<minimax:tool_call>"
 NEMOTRON = "<TOOLCALL>"
 OLMO = "<function_calls>"
+_CHANNEL = "commentary"
+"""On which gpt-oss calls functions."""
 _COHERE_END = "<|END_ACTION|>"
 _HARMONY_CALL = re.compile(
     r"(?:<\|start\|>)?(?:assistant)?(?:<\|channel\|>)?(?:commentary|analysis)? ?to=functions\."
-    r"(?P<name>[\w.-]{1,200}?)"
-    r"(?:(?:<\|channel\|>)?(?:commentary|analysis)(?=[\s<]))?"
+    r"(?P<name>[\w.-]{1,200})(?:<\|channel\|>(?:commentary|analysis))?"
     r"(?:(?:\s{1,4}(?:<\|constrain\|>)?|<\|constrain\|>)(?:json|code))?"
     r"\s{0,4}(?:<\|message\|>)?\s{0,4}(?=\{)"
 )
@@ -65,9 +68,17 @@ def is_cohere(said: str) -> bool:
     return COHERE in said or (said.startswith("[") and '"tool_name"' in said)
 
 
-def harmony(text: str) -> ReadCalls:
-    """`<|channel|>commentary to=functions.f <|constrain|>json<|message|>{…}<|call|>` (gpt-oss)."""
-    return _headed(text, _HARMONY_CALL, _HARMONY_END, "harmony") if HARMONY in text else NoCall()
+def harmony(text: str, tools: Tools) -> ReadCalls:
+    """`<|channel|>commentary to=functions.f <|constrain|>json<|message|>{…}<|call|>` (gpt-oss).
+
+    Where a runtime dropped `<|channel|>`, the channel stands right behind a name that came before it.
+    """
+    if HARMONY not in text:
+        return NoCall()
+    read = _headed(text, _HARMONY_CALL, _HARMONY_END, "harmony")
+    if not isinstance(read, Calls):
+        return read
+    return replace(read, calls=tuple(_without_channel(call, tools) for call in read.calls))
 
 
 def kimi(text: str) -> ReadCalls:
@@ -131,6 +142,12 @@ def _headed(text: str, header: re.Pattern[str], ends: re.Pattern[str], form: str
         if matched is None and end < len(text):
             return Refused(reason=f"text after a call: {shorten(text[end:])!r}")
     return gathered(calls, form)
+
+
+def _without_channel(call: Call, tools: Tools) -> Call:
+    name = call.name.removesuffix(_CHANNEL)
+    offered = name in tools if tools else name[-1:].isalnum()
+    return replace(call, name=name) if call.name not in tools and offered else call
 
 
 def _cohere_call(value: JsonValue) -> Call | Refused:

@@ -252,6 +252,19 @@ def test_headers_tell_calls_where_a_runtime_dropped_all_special_tokens(text: str
     assert found.calls == (call("search", {"limit": 3}), call("geo.find", {"exact": True}))
 
 
+@pytest.mark.parametrize("name", ["text_analysis", "add_commentary", "to_json", "commentary"])
+def test_names_that_end_as_a_header_does_stay_whole(name: str) -> None:
+    for written in (
+        f"{name} json",
+        f"{name} <|constrain|>json",
+        f"{name}<|channel|>commentary json",
+    ):
+        offered: JsonObject = {}
+        for tools in ({}, {name: offered}):
+            found = read_calls(f'to=functions.{written}<|message|>{{"a": 1}}', "harmony", tools)
+            assert found == Calls(calls=(call(name, {"a": 1}),), format="harmony")
+
+
 def test_a_call_after_thoughts_in_harmony_is_graded_and_its_thoughts_call_nothing() -> None:
     item = expecting({"name": "f", "arguments": {"a": 1}})
     thought = "<|channel|>analysis<|message|>Not to=functions.g json{}.<|end|><|start|>assistant"
