@@ -179,10 +179,10 @@ def _inner(
             return Refused(
                 reason=f"no call stands between the markers of calls: {shorten(block)!r}"
             )
-        found = blocks(block, opening, closing, closed=True)
-        if isinstance(found, Refused):
-            return found
-        contents += found
+        inside = blocks(block, opening, closing, closed=True)
+        if isinstance(inside, Refused):
+            return inside
+        contents += inside
     return each_block(contents, read, form)
 
 
