@@ -11,6 +11,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.registry.tracking import URI_VARIABLE
 from tests.support.project import PROJECT
 
+PREFECT_VARIABLE = "PREFECT_API_URL"
 LONGEST_FIRST = (
     "integration/flows/test_road.py",
     "integration/audit/test_planted_faults.py",
@@ -52,9 +53,14 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(autouse=True)
 def no_address_left_behind() -> Iterator[None]:
-    """MLflow writes its address into the environment; the next test is of another store."""
+    """MLflow and flows write addresses into the environment; the next test is of another store.
+
+    That of a Prefect server is none of a test's either where fixtures of a whole file left it.
+    """
     before = os.environ.get(URI_VARIABLE)
+    os.environ.pop(PREFECT_VARIABLE, None)
     yield
+    os.environ.pop(PREFECT_VARIABLE, None)
     os.environ.pop(URI_VARIABLE, None)
     if before is not None:
         os.environ[URI_VARIABLE] = before
