@@ -39,6 +39,7 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _FUNCTION = re.compile(
     r"(?<![\\A-Za-z])((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|exp|ln|max|min)(?![A-Za-z])"
 )
+_FINAL = re.compile(r"####[ \t]{0,9}([^\n]{1,400})")
 _WORD = re.compile(r"[^\W\d_]{3}")
 _DIGITS = 0.5
 
@@ -171,9 +172,12 @@ def _near(expected: Any, answered: Any, digits: int) -> bool:
 def _formulas(text: str, *, whole: bool = False) -> list[Any]:
     """What math-verify makes of a text: the formula, and how it was written.
 
-    `whole` says that all of the text is a formula. An answer without any is tried as one where it is a
+    What stands after the last `####` is the answer, as GSM8K has it: math-verify itself may take a number of
+    the steps before it. `whole` says that all of the text is a formula. An answer without any is tried as one where it is a
     line without words.
     """
+    if not whole and (finals := _FINAL.findall(text)) and (read := _formulas(finals[-1])):
+        return read
     text = _plain_digits(text)
     marked = any(mark in text for mark in _MATHS)
     if whole and not marked and (read := _parsed(f"${text}$")):

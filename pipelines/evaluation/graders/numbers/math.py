@@ -19,8 +19,8 @@ class MathGrader:
     r"""Compares the answer's last formula, or the boxed one, with the expected one by meaning.
 
     `expected` is a number, a formula in LaTeX or plain notation (`\frac{1}{2}`, `1/2`, `x^2+1`), or a
-    list of them of which any is accepted. Where the answer has formulas in LaTeX the last one counts,
-    else its last number. Numbers have to agree in `decimals` places and, however small, in as many
+    list of them of which any is accepted. What stands after the last `####` counts; else, where the answer
+    has formulas in LaTeX, the last one of these, else its last number. Numbers have to agree in `decimals` places and, however small, in as many
     significant digits. `strict` makes names of variables count. An answer that cannot be compared within
     `seconds` of processor time is wrong.
     """
@@ -32,7 +32,7 @@ class MathGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "math@2"
+        return "math@3"
 
     @property
     def worker(self) -> str:
