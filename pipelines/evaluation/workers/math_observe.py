@@ -173,11 +173,13 @@ def _formulas(text: str, *, whole: bool = False) -> list[Any]:
     """What math-verify makes of a text: the formula, and how it was written.
 
     What stands after the last `####` is the answer, as GSM8K has it: math-verify itself may take a number of
-    the steps before it. `whole` says that all of the text is a formula. An answer without any is tried as one where it is a
-    line without words.
+    the steps before it. `whole` says that all of the text is a formula. An answer without any is tried as
+    one where it is a line without words.
     """
-    if not whole and (finals := _FINAL.findall(text)) and (read := _formulas(finals[-1])):
-        return read
+    if not whole and (finals := _FINAL.findall(text)):
+        final = finals[-1]
+        if read := _formulas(final, whole=not _WORD.search(_COMMAND.sub(" ", final))):
+            return read
     text = _plain_digits(text)
     marked = any(mark in text for mark in _MATHS)
     if whole and not marked and (read := _parsed(f"${text}$")):

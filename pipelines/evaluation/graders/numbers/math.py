@@ -20,9 +20,9 @@ class MathGrader:
 
     `expected` is a number, a formula in LaTeX or plain notation (`\frac{1}{2}`, `1/2`, `x^2+1`), or a
     list of them of which any is accepted. What stands after the last `####` counts; else, where the answer
-    has formulas in LaTeX, the last one of these, else its last number. Numbers have to agree in `decimals` places and, however small, in as many
-    significant digits. `strict` makes names of variables count. An answer that cannot be compared within
-    `seconds` of processor time is wrong.
+    has formulas in LaTeX, the last one of these, else its last number. Numbers have to agree in `decimals`
+    places and, however small, in as many significant digits. `strict` makes names of variables count. An
+    answer that cannot be compared within `seconds` of processor time is wrong.
     """
 
     seconds: float = 10.0

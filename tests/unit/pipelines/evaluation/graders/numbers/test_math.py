@@ -33,8 +33,8 @@ def graded(expected: JsonValue, answer: str, **options: JsonValue) -> tuple[bool
     ("expected", "answer"),
     [
         (18, "She makes 9 * 2 = $18 a day.\n#### 18"),
-        (4, "That takes 84 / 3 = <<84/3=28>>28 days, in weeks 28 days / 7 = <<28/7=4>>4\n#### 4"),
-        (33, "Of all cards 32 / 96 * 100% = 33.333...%, which rounds down to 33%\n#### 33"),
+        (4, "For the answer in weeks divide by 7 days a week: 28 / 7\n#### 4"),
+        (33, "For the answer as a percentage: 32 / 96 * 100% = 33.333...%\n#### 33"),
         ("x^2+1", "First $x^2$, then\n#### x^2 + 1"),
         ("1,000", "It is 1000."),
         ("x^2+1", "so the result is $1 + x^2$"),
